@@ -9,6 +9,7 @@ the half-precision types are emulated and many times slower.
 import json
 import os
 import re
+import sys
 from pathlib import Path
 
 # Set before the Hugging Face libraries are imported, which read them once. A learner who wants a
@@ -109,6 +110,8 @@ def load_base(name: str):
         raise UnsupportedByModel(f"The tokenizer of {source} names no end-of-text token.")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    # Its own limit is often wrong and only prints warnings; `context_length` is what counts.
+    tokenizer.model_max_length = sys.maxsize
     if not tokenizer.chat_template:
         tokenizer.chat_template = FALLBACK_TEMPLATE
     return model.eval(), tokenizer
