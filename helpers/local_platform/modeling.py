@@ -99,7 +99,7 @@ def load_base(name: str):
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
         model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise FileNotFoundError(
             f"The base model {source!r} is neither a folder with a checkpoint nor in the local "
             f"Hugging Face cache. To download it once, set LOCAL_ALLOW_DOWNLOAD=1. ({error})"
@@ -269,7 +269,8 @@ def encode_example(tokenizer, example: dict) -> tuple[list[int], list[int]]:
     included, and the end-of-turn token after them: a model that never sees the end of a turn in
     its loss never learns to stop. A template with a `{% generation %}` block marks these itself;
     for one without, they are found by rendering the conversation up to, and including, each
-    assistant message and comparing.
+    assistant message and comparing. (A token that holds the end of a header together with the
+    first word counts as trained.)
 
     Args:
         tokenizer: as `load_base` returns it.
