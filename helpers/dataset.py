@@ -428,4 +428,3 @@ def _flow(node: Tag) -> str:
         else:
             pieces.append(_flow(child))
     return "".join(pieces)
-

@@ -5,6 +5,7 @@ provider, `confirm` shows the estimate and asks before the first cent is spent.
 """
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -159,11 +160,13 @@ def confirm(estimate: Estimate, ask: Callable[[str], str] | None = None) -> bool
     limit, spent = _spend_limit(), allowed_so_far()
     print(estimate)
     try:
+        if ask is None and os.environ.get("WORKBOOK_HEADLESS"):
+            raise EOFError
         answer = (ask or input)(f"Spend {estimate.usd:.2f} USD? Type yes to go on: ")
         allowed = answer.strip().lower() in ("y", "yes")
         print("Going ahead." if allowed else "Nothing was sent and nothing was spent.")
     except (EOFError, NotImplementedError):
-        # No terminal (EOFError) or a kernel without a front end (ipykernel's
+        # `python -m helpers run`, no terminal (EOFError), or a kernel without a front end (ipykernel's
         # StdinNotImplementedError is a NotImplementedError): nobody is there to ask.
         allowed = spent + estimate.usd <= limit
         verdict = "covers it: going ahead." if allowed else "does not cover it: nothing was sent."
