@@ -166,8 +166,8 @@ def confirm(estimate: Estimate, ask: Callable[[str], str] | None = None) -> bool
         allowed = answer.strip().lower() in ("y", "yes")
         print("Going ahead." if allowed else "Nothing was sent and nothing was spent.")
     except (EOFError, NotImplementedError):
-        # `python -m helpers run`, no terminal (EOFError), or a kernel without a front end (ipykernel's
-        # StdinNotImplementedError is a NotImplementedError): nobody is there to ask.
+        # `python -m helpers run`, no terminal (EOFError), or a kernel without a front end
+        # (ipykernel's StdinNotImplementedError is a NotImplementedError): nobody is there to ask.
         allowed = spent + estimate.usd <= limit
         verdict = "covers it: going ahead." if allowed else "does not cover it: nothing was sent."
         print(f"Nobody to ask. SPEND_LIMIT_USD={limit:.2f}, {spent:.2f} of it used, {verdict}")

@@ -41,9 +41,10 @@ STREET_WORD = (
     r"Row|Walk|Way|Hill|Gardens|Grove|Quay|Mews|Boulevard)"
 )
 WORD = r"[A-ZÀ-ÖØ-ÞĀŁŚŠŻŽ][\w'’-]*"
+PARTICLE = r"(?:d[aeou]s?|del|della|la|le|les|los|las)"
 STREET = re.compile(
     rf"\b\d{{1,4}}[a-z]?,? (?:{WORD} ){{1,3}}{STREET_WORD}\b"
-    rf"|\b(?:Rue|Via|Calle|Rua|Avenida|Plaza|Piazza) (?:{WORD} ){{1,3}}\d{{1,4}}\b"
+    rf"|\b(?:Rue|Via|Calle|Rua|Avenida|Plaza|Piazza) (?:(?:{PARTICLE}|{WORD}) ){{1,3}}\d{{1,4}}\b"
     rf"|\b{WORD}(?:straße|strasse|straat|gasse|weg|gatan|gade|gata|plein) \d{{1,4}}[a-z]?\b"
 )
 # An answer to "is this the reader's name or the word?": where a name is called out.
