@@ -374,7 +374,8 @@ class _Choice:
             if self.calls.count and reason == "stop":
                 reason = "tool_calls"
         yield from self._show(self.stops.rest())
-        yield Piece(self.index, finish_reason=reason)
+        unshown = tuple(logprob for _, logprob in self.pending)
+        yield Piece(self.index, logprobs=unshown, finish_reason=reason)
 
     def _show(self, text: str) -> Iterator[Piece]:
         if not text:
