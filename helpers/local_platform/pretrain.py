@@ -1,4 +1,4 @@
-"""Pre-train the base model that the workbook ships. Run as: python -m helpers.local_platform.pretrain
+"""Pre-train the shipped base model. Run as: python -m helpers.local_platform.pretrain
 
 A small Llama is trained from random weights on the documents of `corpus.py`. The run is written
 to be read from top to bottom: tokenizer, rows, model, optimisers, loop, export. It resumes from
