@@ -12,6 +12,7 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from html import escape
 from pathlib import Path
 
 import tiktoken
@@ -151,14 +152,12 @@ def base_model_of(model: str) -> str:
 
 
 def local_encoding(path: str | Path | None = None) -> LocalEncoding:
-    """The tokenizer in `path` (a `tokenizer.json` or its folder; default: the shipped model's).
+    """The tokenizer in `path` (a `tokenizer.json` or its folder; default: the base model's).
 
     Raises RankFilesMissing where there is no such file.
     """
     if path is None:
-        from helpers import config
-
-        path = config.DATA / "base_model"
+        path = _base_model_folder()
     file = Path(path)
     file = file / "tokenizer.json" if file.is_dir() else file
     if not file.is_file():
@@ -221,6 +220,42 @@ def tools_note(examples: list[dict], enc: tiktoken.Encoding | LocalEncoding) -> 
     )
 
 
+def pieces(text: str, enc: tiktoken.Encoding | LocalEncoding) -> list[str]:
+    """`text` cut where its tokens end. Tokens that are parts of one character (an emoji can be
+    four) stay together, so there may be fewer pieces than tokens."""
+    cut: list[str] = []
+    waiting: list[int] = []
+    for token in enc.encode_ordinary(text):
+        waiting.append(token)
+        piece = enc.decode(waiting)
+        if not piece.endswith("\ufffd"):
+            cut.append(piece)
+            waiting = []
+    return [*cut, enc.decode(waiting)] if waiting else cut
+
+
+def mask_html(example: dict, enc: LocalEncoding) -> str:
+    """An example as HTML, token by token as the local model reads it, with what it is trained on
+    marked: trained tokens on blue and underlined, read ones grey."""
+    rows = []
+    for message in example["messages"]:
+        trained = message["role"] == "assistant" and message.get("weight", 1) != 0
+        opening = ["<|im_start|>", f"{message['role']}\n"]
+        rows += [(piece, False) for piece in opening]
+        rows += [(piece, trained) for piece in pieces(message["content"], enc)]
+        rows += [("<|im_end|>", trained), ("\n", False)]
+    styles = {
+        True: "background:#cfe8fc;color:#00294d;border-bottom:2px solid #0072b2",
+        False: "color:#666;border-bottom:1px dotted #aaa",
+    }
+    spans = (
+        f'<span style="{styles[trained]};margin-right:1px">{escape(piece)}</span>'
+        for piece, trained in rows
+    )
+    legend = "<p>Underlined on blue: trained on. Grey: only read.</p>"
+    return f'{legend}<pre style="white-space:pre-wrap">{"".join(spans)}</pre>'
+
+
 def _texts(value: object) -> list[str]:
     """Every text inside a message's value: itself, the text parts of a list, a tool call's parts.
 
@@ -259,6 +294,16 @@ def _sha256(path: Path) -> str | None:
         return None
     stat = path.stat()
     return _sha256_of(path, stat.st_size, stat.st_mtime_ns)
+
+
+def _base_model_folder() -> Path:
+    """The shipped base model, or the one that the setting LOCAL_BASE_MODEL names."""
+    from decouple import AutoConfig
+
+    from helpers import config
+
+    other = AutoConfig(search_path=str(config.ROOT))("LOCAL_BASE_MODEL", default="")
+    return Path(other) if other else config.DATA / "base_model"
 
 
 @lru_cache(maxsize=1)

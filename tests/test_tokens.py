@@ -169,3 +169,27 @@ def test_a_local_tokenizer_from_its_file_or_folder(tmp_path):
     small_tokenizer().save(str(tmp_path / "tokenizer.json"))
     for path in (tmp_path, tmp_path / "tokenizer.json"):
         assert tokens.count_text("hello", tokens.local_encoding(path)) >= 1
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_pieces_lose_nothing(text):
+    for enc in (tokens.encoding("cl100k_base"), tokens.LocalEncoding("small", small_tokenizer())):
+        cut = tokens.pieces(text, enc)
+        if "\ufffd" not in text:
+            assert "".join(cut) == text
+            assert len(cut) <= tokens.count_text(text, enc)
+
+
+def test_the_picture_of_the_mask_marks_answers_only():
+    messages = [
+        {"role": "user", "content": "hello <b>"},
+        {"role": "assistant", "content": "no", "weight": 0},
+        {"role": "assistant", "content": "yes 🦆"},
+    ]
+    html = tokens.mask_html(
+        {"messages": messages}, tokens.LocalEncoding("small", small_tokenizer())
+    )
+    marked = "".join(part.split(">", 1)[1].split("</span>")[0]
+                     for part in html.split("<span ")[1:] if "#cfe8fc" in part)  # fmt: skip
+    assert marked == "yes 🦆&lt;|im_end|&gt;"
