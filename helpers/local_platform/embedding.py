@@ -10,12 +10,10 @@ import threading
 from pathlib import Path
 
 import numpy as np
-
-from helpers.local_platform import modeling  # first: it settles that nothing goes to the network
-
-# isort: split
 import torch
 from transformers import AutoModel, AutoTokenizer
+
+from helpers.local_platform.modeling import EngineError
 
 EMBEDDING_MODEL_ID = "all-MiniLM-L6-v2"
 DIMENSIONS = 384
@@ -23,7 +21,7 @@ MAX_TOKENS = 256  # of the text itself; the model adds a token at either end
 BATCH_SIZE = 32
 
 
-class BadEmbeddingInput(modeling.EngineError):
+class BadEmbeddingInput(EngineError):
     """An input that cannot be embedded: empty, too long, or not this model's token ids."""
 
 

@@ -12,15 +12,6 @@ import re
 import sys
 from pathlib import Path
 
-# Set before the Hugging Face libraries are imported, which read them once. A learner who wants a
-# model from the hub says so with LOCAL_ALLOW_DOWNLOAD=1; otherwise nothing reaches a network.
-if os.environ.get("LOCAL_ALLOW_DOWNLOAD", "0") != "1":
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-# Threads that wait spin by default, and where another process has the cores they all but stand
-# still: beside a second busy process, training was measured four times faster with this.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
