@@ -33,12 +33,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=HERE, help="where the model is written")
     parser.add_argument("--prose", type=Path, help="gzipped JSONL of public-domain text")
-    parser.add_argument("--tokens", type=float, default=16e6, help="training tokens in all")
+    parser.add_argument("--tokens", type=float, default=15e6, help="training tokens in all")
     parser.add_argument("--vocabulary", type=int, default=4096)
-    parser.add_argument("--width", type=int, default=256)
+    parser.add_argument("--width", type=int, default=192)
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--context", type=int, default=1024, help="tokens a row")
-    parser.add_argument("--rows", type=int, default=8, help="rows a step")
+    parser.add_argument("--rows", type=int, default=6, help="rows a step")
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--optimiser", choices=["muon", "adamw"], default="muon")
     parser.add_argument("--seed", type=int, default=1)
@@ -113,8 +113,8 @@ def rows(tokenizer, sources, context: int, seed: int) -> Iterator[tuple[list[int
 
 
 def build_model(options, tokenizer) -> LlamaForCausalLM:
-    """A Llama with tied embeddings; heads of 64, a gated MLP of 8/3 the width."""
-    heads = options.width // 64 or 1
+    """A Llama with tied embeddings; heads of 32, a gated MLP of 8/3 the width."""
+    heads = options.width // 32
     return LlamaForCausalLM(
         LlamaConfig(
             vocab_size=len(tokenizer),

@@ -1,0 +1,93 @@
+"""The course as a learner runs it: every notebook in a fresh kernel, then ChrisGPT is examined.
+
+The notebooks run in order and share one output folder, as in `python -m helpers run`. What they
+made is then held against the course's promises: a model that learned, and curves that are true.
+"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from helpers import config, dataset, evaluation, inference, jobs, runner
+
+NOTEBOOKS = runner.choose(None)
+
+
+@pytest.fixture(scope="module")
+def executed():
+    """The executed notebooks by number; running them all once is the test's set-up."""
+    done = {}
+    for path in NOTEBOOKS:
+        done[path.name[:2]] = runner.execute(path)
+    return done
+
+
+@pytest.fixture(scope="module")
+def chris(executed):
+    """The name of the model that notebook 04 trained."""
+    return jobs.recall_model("chris-gpt")
+
+
+@pytest.fixture(scope="module")
+def job(chris):
+    for found in config.client().fine_tuning.jobs.list():
+        if found.fine_tuned_model == chris:
+            return found
+    raise AssertionError("ChrisGPT's job is not on the platform")
+
+
+@pytest.mark.parametrize("number", [path.name[:2] for path in NOTEBOOKS])
+def test_a_notebook_runs_in_a_fresh_kernel(executed, number):
+    notebook = executed[number]
+    assert notebook is not None, "a cell failed: see the output above"
+    outputs = [o for cell in notebook.cells if cell.cell_type == "code" for o in cell.outputs]
+    assert [o for o in outputs if o.get("name") == "stderr"] == []
+    assert any("image/png" in o.get("data", {}) for o in outputs)
+
+
+def test_a_second_run_of_a_notebook_works_too(executed):
+    path = next(path for path in NOTEBOOKS if path.name.startswith("03"))
+    assert runner.execute(path) is not None
+
+
+def test_the_summary_names_the_model_and_the_mails(executed, chris):
+    said = runner.summary()
+    assert chris in said
+    assert "ChrisGPT's mails" in said
+
+
+def test_the_loss_curve_from_the_events_is_the_result_file(job):
+    client = config.client()
+    from_events = jobs.loss_history(jobs.all_events(client, job.id))
+    from_file = jobs.result_history(client, job)
+    assert list(from_events["step"]) == list(from_file["step"])
+    pairs = {"train_loss": "train_loss", "train_accuracy": "train_accuracy",
+             "valid_loss": "valid_loss"}  # fmt: skip
+    for event_column, file_column in pairs.items():
+        np.testing.assert_allclose(
+            from_events[event_column], from_file[file_column], atol=1e-4, equal_nan=True
+        )
+
+
+def test_validation_loss_falls_by_a_quarter(job):
+    history = jobs.loss_history(jobs.all_events(config.client(), job.id))
+    valid = history["valid_loss"].dropna()
+    assert valid.min() <= 0.75 * valid.iloc[0]
+
+
+def test_chris_writes_like_chris_and_the_base_model_does_not(chris):
+    client = config.client()
+    topics = json.loads((config.DATA / "newsletter" / "topics.json").read_text(encoding="utf-8"))
+    share = {}
+    for model in (chris, config.provider().chat_model):
+        hits = []
+        for number, bullets in enumerate(dataset.held_out_topics(topics)):
+            answer = inference.ask(client, model, bullets, seed=number, max_tokens=450)
+            hits.append(all(evaluation.style_markers(answer.text).values()))
+        assert len(hits) == 15
+        share[model] = sum(hits) / len(hits)
+    assert share[chris] >= 0.8
+    assert share[config.provider().chat_model] <= 0.1
