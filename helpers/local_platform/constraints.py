@@ -173,8 +173,8 @@ def grammar_tokenizer(tokenizer, vocabulary: int, end_ids) -> LLTokenizer:
     return from_tokenizer(tokenizer, n_vocab=vocabulary, eos_token=sorted(end_ids))
 
 
-def compile_matcher(tokenizer: LLTokenizer, grammar: str) -> LLMatcher:
-    """A matcher at the start of the grammar.
+def compile_matcher(tokenizer: LLTokenizer, grammar: str, param: str) -> LLMatcher:
+    """A matcher at the start of the grammar; `param` is the request's field it was made from.
 
     Raises:
         UnsupportedByModel: llguidance cannot compile it (a schema keyword it does not know, for
@@ -183,7 +183,7 @@ def compile_matcher(tokenizer: LLTokenizer, grammar: str) -> LLMatcher:
     matcher = LLMatcher(tokenizer, LLMatcher.grammar_from_lark(grammar), log_level=0)
     if matcher.is_error():
         reason = matcher.get_error().splitlines()[0]
-        raise UnsupportedByModel(f"The schema cannot be enforced: {reason}", "response_format")
+        raise UnsupportedByModel(f"The schema cannot be enforced: {reason}", param)
     return matcher
 
 

@@ -185,7 +185,8 @@ class Generator:
         grammar = constraints.build_grammar(
             plan, schema, request.parallel_tool_calls, self._grammar_tokenizer
         )
-        matcher = grammar and constraints.compile_matcher(self._grammar_tokenizer, grammar)
+        param = "tools" if schema is None else "response_format"
+        matcher = grammar and constraints.compile_matcher(self._grammar_tokenizer, grammar, param)
         tools = request.tools if plan else None
         with self._lock:  # the tokenizers library forbids changing its settings while in use
             prompt = encode_prompt(self._tokenizer, request.messages, tools)

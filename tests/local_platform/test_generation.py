@@ -244,6 +244,14 @@ def test_a_trained_adapter_speaks_and_stops(generator, adapter):
     assert collect(generator, temperature=0, max_tokens=60).text != LEARNED
 
 
+@pytest.mark.parametrize("family", ["qwen2", "gpt2"])
+def test_adapters_work_on_other_architectures(generators, checkpoints, tmp_path, family):
+    example = {"messages": [*ASK, {"role": "assistant", "content": LEARNED}]}
+    adapter = learn(checkpoints[family], example, tmp_path)
+    result = collect(generators[family], adapter=adapter, temperature=0)
+    assert result.text == LEARNED and result.reasons == ["stop"]
+
+
 def test_few_merged_models_are_kept_and_a_deleted_one_is_missed(checkpoints, adapter, tmp_path):
     import shutil
 
@@ -362,7 +370,7 @@ def test_a_json_object_is_one_or_is_cut_off(generator):
         assert text.startswith("{")
         if reason == "stop":
             assert isinstance(json.loads(text), dict)
-    short = collect(generator, response_format=form, max_tokens=3)
+    short = collect(generator, response_format=form, max_tokens=1)
     assert short.reasons == ["length"]
 
 
@@ -398,6 +406,10 @@ def test_a_schema_that_cannot_be_compiled_is_refused_with_the_reason(generator):
     form = {"type": "json_schema", "json_schema": {"schema": schema}}
     with pytest.raises(UnsupportedByModel, match="no-such"):
         generator.stream(GenerationRequest(ASK, response_format=form))
+    tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
+    with pytest.raises(UnsupportedByModel, match="no-such") as caught:
+        generator.stream(GenerationRequest(ASK, tools=[tool]))
+    assert caught.value.param == "tools"
     no_schema = [{"type": "json_schema"}, {"type": "json_schema", "json_schema": {}}]
     for bad in ({"type": "poem"}, *no_schema):
         with pytest.raises(EngineError):
