@@ -68,7 +68,9 @@ def provider() -> Profile:
     """
     name = _read("PROVIDER", default="local").strip().lower() or "local"
     if name == "local":
-        return Profile(name, *_local_platform(), *_models("workbook-mini", "all-MiniLM-L6-v2"), False)
+        return Profile(
+            name, *_local_platform(), *_models("workbook-mini", "all-MiniLM-L6-v2"), False
+        )
     if name not in PROVIDERS:
         raise SettingsError(f"PROVIDER={name} is none of local, {', '.join(PROVIDERS)}.")
     url, key_name, chat, embedding = PROVIDERS[name]
@@ -100,7 +102,10 @@ def describe() -> str:
 
 
 def _models(chat: str, embedding: str) -> tuple[str, str]:
-    chosen = _read("CHAT_MODEL", default="") or chat, _read("EMBEDDING_MODEL", default="") or embedding
+    chosen = (
+        _read("CHAT_MODEL", default="") or chat,
+        _read("EMBEDDING_MODEL", default="") or embedding,
+    )
     if not all(chosen):
         raise SettingsError("Name CHAT_MODEL and EMBEDDING_MODEL in .env for this provider.")
     return chosen
