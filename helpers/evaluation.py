@@ -1,0 +1,102 @@
+"""Every measure that the notebooks quote. Each says its formula; none needs a model."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf\u2b50\u25b6]")
+WORD = re.compile(r"[a-z0-9]+(?:[.,][0-9]+)*(?:'[a-z]+)?")
+STOP_WORDS = frozenset(
+    "a about above after again all also am an and any are as at back be been before being below "
+    "between both but by can could did do does doing down each even every few for from get had has "
+    "have having he her here hers him his how i if in into is it its just let like many may me "
+    "more most much my no nor not now of off on once one only or other our out over own per so "
+    "some such than that the their them then there these they this those through to too under "
+    "until up us very was we were what when where which while who whom why will with would yet "
+    "you your".split()
+)
+
+
+def content_words(text: str) -> set[str]:
+    """The distinct words that carry meaning: lower case, without stop words and lone letters."""
+    words = WORD.findall(text.lower().replace("\u2019", "'"))
+    return {word for word in words if word not in STOP_WORDS and (len(word) > 1 or word.isdigit())}
+
+
+def coverage(draft: str | Sequence[str], mail: str) -> float:
+    """Share (0 to 1) of the draft's content words that stand in the mail.
+
+    |words(draft) & words(mail)| / |words(draft)|; an empty draft is covered (1.0).
+    """
+    wanted = content_words(_text(draft))
+    return len(wanted & content_words(mail)) / len(wanted) if wanted else 1.0
+
+
+def invented_share(draft: str | Sequence[str], mail: str) -> float:
+    """Share (0 to 1) of the mail's content words that the draft lacks.
+
+    |words(mail) - words(draft)| / |words(mail)|; an empty mail invents nothing (0.0).
+    """
+    written = content_words(mail)
+    return len(written - content_words(_text(draft))) / len(written) if written else 0.0
+
+
+def style_markers(mail: str) -> dict[str, bool]:
+    """Whether a mail carries Chris's three marks: greeting, sign-off and emoji.
+
+    The greeting is the opening `Hey {User}`; the sign-off a line that starts with `Chris`, after
+    the first third of the mail (a PS may follow it).
+    """
+    lines = mail.strip().splitlines()
+    late = lines[len(lines) // 3 :]
+    return {
+        "greeting": mail.lstrip().startswith("Hey {User}"),
+        "sign_off": any(re.match(r"Chris\b", line.strip()) for line in late),
+        "emoji": bool(EMOJI.search(mail)),
+    }
+
+
+def repeated_ngrams(text: str, n: int = 4) -> float:
+    """Share (0 to 1) of a text's word n-grams that stood in it before: 1 - distinct / all."""
+    words = text.lower().split()
+    grams = [tuple(words[i : i + n]) for i in range(len(words) - n + 1)]
+    return 1 - len(set(grams)) / len(grams) if grams else 0.0
+
+
+def contains_answer(answer: str | None, key: str) -> bool:
+    """Whether the key stands in the answer as whole words, whatever the case and spacing."""
+
+    def plain(text: str) -> str:
+        return " ".join(re.findall(r"\w+(?:[.,]\w+)*|[^\w\s]", text.lower()))
+
+    return f" {plain(key)} " in f" {plain(answer or '')} "
+
+
+def bootstrap_interval(
+    values: Iterable[float], seed: int = 0, level: float = 0.95, draws: int = 2000
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean (Efron 1979): resample, average, take quantiles.
+
+    Args: `values` one number per case, such as 0 or 1 for wrong or right; `level` its coverage.
+    Returns (low, high). Raises ValueError where there are no values.
+    """
+    data = np.asarray(list(values), dtype=float)
+    if not data.size:
+        raise ValueError("An interval needs at least one value.")
+    random = np.random.default_rng(seed)
+    means = random.choice(data, size=(draws, data.size)).mean(axis=1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def word_counts(texts: Iterable[str]) -> Counter:
+    """How often each content word stands in the texts, once counted per text."""
+    return Counter(word for text in texts for word in content_words(text))
+
+
+def _text(draft: str | Sequence[str]) -> str:
+    return draft if isinstance(draft, str) else "\n".join(draft)
