@@ -233,12 +233,24 @@ class Generator:
         key = (str(adapter), weights.stat().st_mtime_ns)
         with self._lock:
             if key not in self._merged:
-                on_base = PeftModel.from_pretrained(copy.deepcopy(self._base), str(adapter))
-                self._merged[key] = on_base.merge_and_unload().eval()
+                self._merged[key] = merge_adapter(copy.deepcopy(self._base), adapter)
             self._merged.move_to_end(key)
             while len(self._merged) > self.max_models:
                 self._merged.popitem(last=False)
             return self._merged[key]
+
+
+def merge_adapter(model, adapter: Path):
+    """Add an adapter's weight changes to the model's own weights; changes and returns `model`.
+
+    Where the output layer shares its weights with the input embedding, it gets its own copy first:
+    an adapter changes what the model says, not how it reads.
+    """
+    head = model.get_output_embeddings()
+    if head.weight is model.get_input_embeddings().weight:
+        head.weight = torch.nn.Parameter(head.weight.detach().clone(), requires_grad=False)
+        model.config.tie_word_embeddings = False
+    return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload().eval()
 
 
 def _decode(model, prompt: list[int], choices: list["_Choice"], limit: int) -> Iterator[Piece]:

@@ -1,8 +1,9 @@
 """LoRA fine-tuning of a causal language model on chat examples: the loop a job runs.
 
-The base model's weights stay as they are; every linear layer of its attention and feed-forward
-blocks gets a low-rank pair of matrices beside it (LoRA, Hu et al. 2021, arXiv:2106.09685), and
-only those are trained, with AdamW, on the words the assistant says.
+The base model's weights stay as they are; every linear layer, those of the attention and
+feed-forward blocks and the one that scores the next token, gets a low-rank pair of matrices beside
+it (LoRA, Hu et al. 2021, arXiv:2106.09685). Only those are trained, with AdamW, on the words the
+assistant says.
 
 Nothing random happens after the adapter is initialised except the order of the examples, and that
 is a function of (seed, epoch). So a job that was stopped and taken up again goes through the very
@@ -13,6 +14,7 @@ import json
 import math
 import os
 import shutil
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from peft import set_peft_model_state_dict as load_adapter_weights
 from torch.nn.functional import cross_entropy
+from transformers.pytorch_utils import Conv1D
 
 from helpers.local_platform.modeling import context_length, encode_example, load_base
 
@@ -308,17 +311,34 @@ def example_order(count: int, seed: int, epoch: int) -> list[int]:
 
 
 def add_adapter(base, start_adapter: Path | None = None):
-    """Put a fresh LoRA adapter on every linear layer of the blocks, or go on from a saved one."""
-    if start_adapter:
-        return PeftModel.from_pretrained(base, start_adapter, is_trainable=True)
-    config = LoraConfig(
-        task_type="CAUSAL_LM",
-        r=RANK,
-        lora_alpha=ALPHA,
-        lora_dropout=0.0,
-        target_modules="all-linear",
-    )
-    return get_peft_model(base, config)
+    """Put a fresh LoRA adapter on every linear layer, or go on from a saved one.
+
+    The output layer is among them: a small model has to learn there that an emoji may come next.
+    Where it shares its weights with the input embedding, only the output side is adapted.
+    """
+    with warnings.catch_warnings():
+        # peft warns of merging an adapter into shared weights; the generator parts them first.
+        warnings.simplefilter("ignore")
+        if start_adapter:
+            return PeftModel.from_pretrained(base, start_adapter, is_trainable=True)
+        config = LoraConfig(
+            task_type="CAUSAL_LM",
+            r=RANK,
+            lora_alpha=ALPHA,
+            lora_dropout=0.0,
+            target_modules=linear_layers(base),
+        )
+        return get_peft_model(base, config)
+
+
+def linear_layers(model) -> list[str]:
+    """Names of all linear layers, the last part where it tells them apart ("q_proj", "lm_head")."""
+    names = set()
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.Linear | Conv1D):
+            last = name.rpartition(".")[2]
+            names.add(name if last.isdigit() else last)
+    return sorted(names)
 
 
 def save_checkpoint(job_dir: Path, model, step: int) -> Path:
@@ -326,7 +346,8 @@ def save_checkpoint(job_dir: Path, model, step: int) -> Path:
     folder = Path(job_dir) / "checkpoints"
     target, unfinished = folder / f"step-{step}", folder / f".step-{step}"
     shutil.rmtree(unfinished, ignore_errors=True)
-    model.save_pretrained(unfinished)
+    # Without the last argument peft adds a copy of the base model's embedding matrix.
+    model.save_pretrained(unfinished, save_embedding_layers=False)
     shutil.rmtree(target, ignore_errors=True)
     unfinished.rename(target)
     saved = sorted(folder.glob("step-*"), key=lambda p: int(p.name.removeprefix("step-")))
@@ -351,7 +372,7 @@ def save_state(spec: TrainingSpec, model, optimizer, step: int, tokens_read: int
         "spec": _fingerprint(spec),
         "step": step,
         "tokens_read": tokens_read,
-        "adapter": get_peft_model_state_dict(model),
+        "adapter": get_peft_model_state_dict(model, save_embedding_layers=False),
         "optimizer": optimizer.state_dict(),
         "random": torch.get_rng_state(),
     }

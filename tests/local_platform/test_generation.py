@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import jsonschema
 import pytest
 import torch
+from peft import PeftModel
 from tiny import CHAT_TEMPLATE, CONTEXT, FAMILIES, PLAIN_TEMPLATE, make_checkpoint
 
 from helpers.local_platform import training
@@ -19,7 +20,9 @@ from helpers.local_platform.generation import (
     ToolCallDelta,
     ToolCallReader,
     UnsupportedByModel,
+    merge_adapter,
 )
+from helpers.local_platform.modeling import load_base
 
 ASK = [{"role": "user", "content": "Say it."}]
 LEARNED = "Hey {User}, 🤖🦈 it sings. 🎉\nUntil next time, Chris"
@@ -250,6 +253,23 @@ def test_adapters_work_on_other_architectures(generators, checkpoints, tmp_path,
     adapter = learn(checkpoints[family], example, tmp_path)
     result = collect(generators[family], adapter=adapter, temperature=0)
     assert result.text == LEARNED and result.reasons == ["stop"]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_merged_model_computes_what_the_adapted_one_does(checkpoints, tmp_path, family):
+    example = {"messages": [*ASK, {"role": "assistant", "content": LEARNED}]}
+    adapter = learn(checkpoints[family], example, tmp_path)
+    base, tokenizer = load_base(str(checkpoints[family]))
+    assert base.get_input_embeddings().weight is base.get_output_embeddings().weight
+    ids = torch.tensor([tokenizer.encode(LEARNED, add_special_tokens=False)])
+    with torch.inference_mode():
+        plain = base(ids).logits
+        adapted = PeftModel.from_pretrained(base, str(adapter)).eval()(ids).logits
+        merged = merge_adapter(load_base(str(checkpoints[family]))[0], adapter)(ids).logits
+    torch.testing.assert_close(merged, adapted, rtol=1e-4, atol=1e-3)
+    assert (merged - plain).abs().max() > 1
+    weights = (adapter / "adapter_model.safetensors").stat().st_size
+    assert weights < 400_000, "the base model's embedding does not travel with the adapter"
 
 
 def test_few_merged_models_are_kept_and_a_deleted_one_is_missed(checkpoints, adapter, tmp_path):

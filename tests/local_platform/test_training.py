@@ -214,8 +214,8 @@ def test_training_goes_on_from_a_finished_model(tmp_path, llama):
     _, second = run(make_spec(tmp_path, llama, "second", start_adapter=adapter))
     ended, begins = first.of("metrics")[-1], second.of("metrics")[0]
     # The first step's rate is a fraction of the peak: the validation loss is still about the same.
-    assert begins["valid_loss"] == pytest.approx(ended["valid_loss"], rel=0.02)
-    assert begins["valid_loss"] < 0.97 * first.of("metrics")[0]["valid_loss"]
+    assert begins["valid_loss"] == pytest.approx(ended["valid_loss"], rel=0.05)
+    assert begins["valid_loss"] < 0.9 * first.of("metrics")[0]["valid_loss"]
 
 
 def test_without_a_validation_file_there_is_no_validation(tmp_path, llama):
