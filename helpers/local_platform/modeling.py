@@ -13,12 +13,13 @@ import sys
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 transformers_logging.disable_progress_bar()
 
 BASE_MODEL_ID = "workbook-mini"
+RANDOM_MODEL_ID = "workbook-mini-random"  # the same shape with random weights: notebook 01
 SHIPPED_BASE_MODEL = Path(__file__).resolve().parents[2] / "data" / "base_model"
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
@@ -62,7 +63,7 @@ def base_model_source(name: str) -> str:
     The public id `workbook-mini` (or an empty name) means the setting LOCAL_BASE_MODEL, and
     without one the model shipped in data/base_model. Anything else is taken as it stands.
     """
-    if name in ("", BASE_MODEL_ID):
+    if name in ("", BASE_MODEL_ID, RANDOM_MODEL_ID):
         return os.environ.get("LOCAL_BASE_MODEL", "").strip() or str(SHIPPED_BASE_MODEL)
     return str(name)
 
@@ -92,7 +93,7 @@ def load_base(name: str):
         source = str(Path(source).expanduser())
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
-        model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
+        model = _weights(source, trained=name != RANDOM_MODEL_ID)
     except (OSError, ValueError) as error:
         raise FileNotFoundError(
             f"The base model {source!r} is neither a folder with a checkpoint nor in the local "
@@ -109,6 +110,19 @@ def load_base(name: str):
     if not tokenizer.chat_template:
         tokenizer.chat_template = FALLBACK_TEMPLATE
     return model.eval(), tokenizer
+
+
+def _weights(source: str, trained: bool):
+    """The model in float32: its trained weights, or (always the same) random ones."""
+    if trained:
+        return AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
+    state = torch.get_rng_state()
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(
+        AutoConfig.from_pretrained(source), dtype=torch.float32
+    )
+    torch.set_rng_state(state)
+    return model
 
 
 def context_length(model) -> int:
