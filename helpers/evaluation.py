@@ -11,13 +11,17 @@ import numpy as np
 EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf\u2b50\u25b6]")
 WORD = re.compile(r"[a-z0-9]+(?:[.,][0-9]+)*(?:'[a-z]+)?")
 STOP_WORDS = frozenset(
-    "a about above after again all also am an and any are as at back be been before being below "
-    "between both but by can could did do does doing down each even every few for from get had has "
-    "have having he her here hers him his how i if in into is it its just let like many may me "
-    "more most much my no nor not now of off on once one only or other our out over own per so "
-    "some such than that the their them then there these they this those through to too under "
-    "until up us very was we were what when where which while who whom why will with would yet "
-    "you your".split()
+    word
+    for line in (
+        "a about above after again all also am an and any are as at back be been before being",
+        "below  between both but by can could did do does doing down each even every few for",
+        "from get had has  have having he her here hers him his how i if in into is it its just",
+        "let like many may me  more most much my no nor not now of off on once one only or",
+        "other our out over own per so  some such than that the their them then there these",
+        "they this those through to too under  until up us very was we were what when where",
+        "which while who whom why will with would yet  you your",
+    )
+    for word in line.split()
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import io
 import json
 import time
@@ -106,10 +107,8 @@ def result_history(client: openai.OpenAI, job) -> pd.DataFrame:
     if not job.result_files:
         raise ValueError(f"Job {job.id} has no result file; its status is {job.status}.")
     raw = client.files.content(job.result_files[0]).read()
-    try:
+    with contextlib.suppress(binascii.Error):  # plain CSV: commas are not in base64's alphabet
         raw = base64.b64decode(raw, validate=True)
-    except binascii.Error:
-        pass  # plain CSV: commas are not in base64's alphabet
     table = pd.read_csv(io.BytesIO(raw))
     return table.rename(columns=RESULT_COLUMNS)
 

@@ -1,0 +1,231 @@
+"""Every figure about models: losses, accuracies, costs, maps; and `show`, which says it in words.
+
+A figure is drawn without pyplot's global state, carries axis labels with units and a title that
+states the finding, and tells its lines apart by dash and marker as well as by colour.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from IPython.display import Image, display
+from matplotlib.figure import Figure
+
+from helpers.evaluation import bootstrap_interval
+
+# Okabe and Ito's palette, made to be told apart by colour-blind readers.
+PALETTE = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
+HATCHES = ["", "//", "..", "xx", "--", "++"]
+MARKERS = ["o", "s", "^", "D", "v", "P"]
+DASHES = ["-", "--", "-.", ":"]
+SMOOTHING = 0.85  # weight of the past in the smoothed training loss
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Display a figure as PNG with a text that says what it shows, for those who cannot see it.
+
+    The text is stored with the picture and printed below it.
+    """
+    display(Image(png(figure)), metadata={"image/png": {"alt": alt}})
+    print(alt)
+
+
+def png(figure: Figure, dpi: int = 100) -> bytes:
+    """The figure as PNG bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def loss_curves(
+    history: pd.DataFrame, title: str | None = None, total_steps: int | None = None
+) -> Figure:
+    """A job's losses over its steps, from `jobs.loss_history`: raw and smoothed training loss,
+    validation loss on a sample at each step, and on the whole file at the end of an epoch.
+
+    Args: `total_steps` fixes the axis, so that a live curve does not jump.
+    """
+    figure, axes = _new()
+    steps = history["step"]
+    axes.plot(steps, history["train_loss"], color=PALETTE[0], alpha=0.3, linewidth=1)
+    axes.plot(steps, smooth(history["train_loss"]), color=PALETTE[0], label="training (smoothed)")
+    sample = history.dropna(subset=["valid_loss"])
+    if len(sample):
+        axes.plot(
+            sample["step"], sample["valid_loss"], "--", color=PALETTE[1], label="validation sample"
+        )
+    full = history.dropna(subset=["full_valid_loss"])
+    if len(full):
+        axes.plot(
+            full["step"], full["full_valid_loss"], "s", color=PALETTE[5], label="validation, whole"
+        )
+    if total_steps:
+        axes.set_xlim(0, total_steps)
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss, nats per token")
+    axes.legend()
+    return _titled(figure, axes, title or describe_losses(history))
+
+
+def describe_losses(history: pd.DataFrame) -> str:
+    """One sentence on a job's losses: where they began and where they are."""
+    if not len(history):
+        return "No step has been reported yet"
+    first, last = history["train_loss"].iloc[0], smooth(history["train_loss"]).iloc[-1]
+    steps = int(history["step"].iloc[-1])
+    said = f"Training loss {_went(first, last)} from {first:.2f} to {last:.2f} in {steps} steps"
+    valid = history["valid_loss"].dropna()
+    if not len(valid):
+        return said
+    said += f"; validation loss {_went(valid.iloc[0], valid.iloc[-1])} to {valid.iloc[-1]:.2f}"
+    full = history["full_valid_loss"].dropna()
+    if len(full) > 1 and full.iloc[-1] > full.min() * 1.01:
+        said += ", above its minimum: it began to overfit"
+    return said
+
+
+def _went(before: float, after: float) -> str:
+    return "fell" if after < before else "rose"
+
+
+def smooth(values: pd.Series) -> pd.Series:
+    """Exponential moving average, corrected for its start (as in Adam: Kingma and Ba 2015)."""
+    return values.ewm(alpha=1 - SMOOTHING, adjust=True).mean()
+
+
+def compare_losses(
+    curves: Mapping[str, pd.DataFrame], title: str, column: str = "train_loss"
+) -> Figure:
+    """One loss of several jobs over their steps, each in its own colour, dash and marker."""
+    figure, axes = _new()
+    for number, (name, history) in enumerate(curves.items()):
+        rows = history.dropna(subset=[column])
+        values = smooth(rows[column]) if column == "train_loss" else rows[column]
+        axes.plot(
+            rows["step"],
+            values,
+            DASHES[number % len(DASHES)],
+            marker=MARKERS[number % len(MARKERS)],
+            markevery=max(1, len(rows) // 8),
+            color=PALETTE[number % len(PALETTE)],
+            label=name,
+        )
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss, nats per token")
+    axes.set_ylim(bottom=0)
+    axes.legend()
+    return _titled(figure, axes, title)
+
+
+def accuracy_bars(results: pd.DataFrame, title: str) -> Figure:
+    """Share of right answers with 95 % bootstrap intervals.
+
+    Args: `results` one row an answer, with `answerer`, `group` and `right` (0 or 1).
+    """
+    answerers, groups = results["answerer"].unique(), results["group"].unique()
+    figure, axes = _new(width=7.5, height=3.8)
+    width = 0.8 / len(groups)
+    for place, group in enumerate(groups):
+        means, below, above = [], [], []
+        for answerer in answerers:
+            chosen = (results["answerer"] == answerer) & (results["group"] == group)
+            right = results.loc[chosen, "right"].astype(float)
+            low, high = bootstrap_interval(right)
+            means.append(100 * right.mean())
+            below.append(100 * (right.mean() - low))
+            above.append(100 * (high - right.mean()))
+        offsets = np.arange(len(answerers)) + (place - (len(groups) - 1) / 2) * width
+        axes.bar(
+            offsets,
+            means,
+            width,
+            yerr=[below, above],
+            capsize=3,
+            color=PALETTE[place % len(PALETTE)],
+            hatch=HATCHES[place % len(HATCHES)],
+            alpha=0.9,
+            label=group,
+        )
+    axes.set_xticks(range(len(answerers)), answerers)
+    axes.set_ylim(0, 105)
+    axes.set_ylabel("right answers, per cent")
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return _titled(figure, axes, title)
+
+
+def marker_bars(shares: pd.DataFrame, title: str, unit: str = "per cent") -> Figure:
+    """Grouped bars: a row of `shares` a group on the axis, a column a model (numbers 0 to 1)."""
+    figure, axes = _new(width=7.5)
+    width = 0.8 / shares.shape[1]
+    for place, (name, values) in enumerate(shares.items()):
+        offsets = np.arange(len(shares)) + (place - (shares.shape[1] - 1) / 2) * width
+        colour, hatch = PALETTE[place % len(PALETTE)], HATCHES[place % len(HATCHES)]
+        axes.bar(offsets, 100 * values, width, color=colour, hatch=hatch, alpha=0.9, label=name)
+    axes.set_xticks(range(len(shares)), shares.index)
+    axes.set_ylim(0, 105)
+    axes.set_ylabel(unit)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return _titled(figure, axes, title)
+
+
+def cost_curves(volume: np.ndarray, costs: Mapping[str, np.ndarray], title: str) -> Figure:
+    """Total cost in USD over the number of calls, a line a way of working."""
+    figure, axes = _new()
+    for number, (name, values) in enumerate(costs.items()):
+        dash, colour = DASHES[number % len(DASHES)], PALETTE[number % len(PALETTE)]
+        axes.plot(volume, values, dash, color=colour, label=name)
+    axes.set_xlabel("calls")
+    axes.set_ylabel("total cost, USD")
+    axes.legend()
+    return _titled(figure, axes, title)
+
+
+def cost_scatter(results: pd.DataFrame, title: str) -> Figure:
+    """Tokens per answer against the share of right answers, a point an answerer.
+
+    Args: `results` one row an answer, with `answerer`, `right` (0 or 1) and `tokens`.
+    """
+    means = results.groupby("answerer", sort=False)[["tokens", "right"]].mean()
+    figure, axes = _new()
+    for number, (name, row) in enumerate(means.iterrows()):
+        colour, marker = PALETTE[number % len(PALETTE)], MARKERS[number % len(MARKERS)]
+        axes.plot(row["tokens"], 100 * row["right"], marker, color=colour, markersize=9, label=name)
+    axes.set_xlabel("tokens per answer, prompt and completion")
+    axes.set_ylabel("right answers, per cent")
+    axes.set_ylim(0, 105)
+    axes.set_xlim(left=0)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return _titled(figure, axes, title)
+
+
+def embedding_map(vectors: np.ndarray, labels: Sequence[str], title: str) -> Figure:
+    """Vectors (n, d) in the two directions in which they differ most (PCA), marked by label."""
+    centred = vectors - vectors.mean(axis=0)
+    _, spread, directions = np.linalg.svd(centred, full_matrices=False)
+    points = centred @ directions[:2].T
+    share = spread[:2] ** 2 / (spread**2).sum()
+    figure, axes = _new(height=4)
+    for number, label in enumerate(dict.fromkeys(labels)):
+        chosen = np.array([name == label for name in labels])
+        colour, marker = PALETTE[number % len(PALETTE)], MARKERS[number % len(MARKERS)]
+        axes.plot(*points[chosen].T, marker, color=colour, alpha=0.8, label=label)
+    axes.set_xlabel(f"first direction ({share[0]:.0%} of the variance)")
+    axes.set_ylabel(f"second direction ({share[1]:.0%})")
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return _titled(figure, axes, title)
+
+
+def _new(width: float = 6.5, height: float = 3.5) -> tuple:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+    return figure, axes
+
+
+def _titled(figure: Figure, axes, title: str) -> Figure:
+    axes.set_title(title, loc="left", fontsize=10, wrap=True)
+    return figure
