@@ -57,7 +57,7 @@ def learn(base, example, folder):
     (folder / "job").mkdir()
     file = folder / "train.jsonl"
     file.write_text(40 * (json.dumps(example) + "\n"), encoding="utf-8")
-    spec = training.TrainingSpec(str(base), None, file, None, 2, 1, 5.0, 0, folder / "job")
+    spec = training.TrainingSpec(str(base), None, file, None, 2, 1, 2.5, 0, folder / "job")
     paths = []
     training.train(spec, lambda kind, data: paths.append(data.get("path")))
     return [path for path in paths if path][-1]

@@ -37,7 +37,7 @@ def make_spec(folder, base, name="job", **changes):
         validation_file=write(folder / f"{name}-valid.jsonl", examples[9:]),
         n_epochs=3,
         batch_size=2,
-        learning_rate_multiplier=1.0,
+        learning_rate_multiplier=0.5,
         seed=7,
         job_dir=folder / name,
     )
@@ -75,7 +75,7 @@ def adapter_weights(folder):
 def test_a_job_learns_reports_and_saves(tmp_path, family):
     base = make_checkpoint(tmp_path / "base", family)
     before = load_base(str(base))[0].state_dict()
-    spec = make_spec(tmp_path, base, n_epochs=6, learning_rate_multiplier=5.0)
+    spec = make_spec(tmp_path, base, n_epochs=6, learning_rate_multiplier=2.5)
     outcome, recorder = run(spec)
     metrics = recorder.of("metrics")
     assert outcome.status == "completed" and outcome.steps == 30
@@ -209,7 +209,7 @@ def test_the_seed_decides_the_order_and_the_numbers(tmp_path, llama):
 
 
 def test_training_goes_on_from_a_finished_model(tmp_path, llama):
-    _, first = run(make_spec(tmp_path, llama, "first", learning_rate_multiplier=4.0))
+    _, first = run(make_spec(tmp_path, llama, "first", learning_rate_multiplier=2.0))
     adapter = first.of("checkpoint")[-1]["path"]
     _, second = run(make_spec(tmp_path, llama, "second", start_adapter=adapter))
     ended, begins = first.of("metrics")[-1], second.of("metrics")[0]
@@ -271,6 +271,6 @@ def test_epochs_follow_the_documented_rule(examples, epochs):
 def test_what_is_asked_for_is_kept():
     asked = {"n_epochs": 7, "batch_size": None, "learning_rate_multiplier": 0.5}
     chosen = training.auto_hyperparameters(120, asked)
-    assert chosen == {"n_epochs": 7, "batch_size": 4, "learning_rate_multiplier": 0.5}
+    assert chosen == {"n_epochs": 7, "batch_size": 2, "learning_rate_multiplier": 0.5}
     sizes = [training.auto_hyperparameters(n, {})["batch_size"] for n in (10, 120, 10_000)]
-    assert sizes == [1, 4, 16]
+    assert sizes == [1, 2, 16]
