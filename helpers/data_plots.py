@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, made to be told apart by colour-blind readers.
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#888888"
+from helpers.plots import PALETTE
+
+BLUE, ORANGE = PALETTE[:2]
 
 
 def recall_bars(recalls: pd.DataFrame) -> Figure:

@@ -1,0 +1,135 @@
+"""Exercises of notebook 02."""
+
+from __future__ import annotations
+
+import math
+
+from helpers.exercises import Exercise, Wrong, returned
+
+GREETING = "Grüße from Chris 🧵"
+BROKEN = GREETING.encode("utf-8").decode("cp1252")
+
+
+def _fixed(answer: object) -> None:
+    if not isinstance(answer, str):
+        raise Wrong("A text is asked for.")
+    if answer == BROKEN:
+        raise Wrong("It is still garbled. Which function of this section undoes mojibake?")
+    if answer == BROKEN.encode("ascii", "ignore").decode():
+        raise Wrong("You dropped the odd letters. Nothing was lost here: all of it can come back.")
+    if "\ufffd" in answer:
+        raise Wrong("A replacement sign means that a letter was given up; none needs to be.")
+    if answer.strip() != GREETING:
+        raise Wrong("Not yet: the umlaut, the sharp s and the emoji must all be right.")
+
+
+def _invented(answer: object) -> None:
+    draft, mail = ["duck", "bath", "soap"], ["duck", "sings", "in", "duck", "opera"]
+    found = returned(answer, draft, mail)
+    if math.isclose(found, 2 / 3):
+        raise Wrong("You looked from the other side: which words of the *mail* lack in the draft?")
+    if math.isclose(found, 3 / 5):
+        raise Wrong("You counted a repeated word twice. Different words are asked for: use sets.")
+    if math.isclose(found, 1 / 4) or math.isclose(found, 1 / 3):
+        raise Wrong("That is the share the draft does hold. What is the rest?")
+    if found in (3, 75, 75.0):
+        raise Wrong("A share from 0 to 1 is asked for: divide by the mail's number of words.")
+    if not math.isclose(found, 3 / 4):
+        raise Wrong(f"For the draft {draft} and the mail {mail} the share is another one.")
+    if returned(answer, ["duck"], []) != 0:
+        raise Wrong("An empty mail invents nothing: return 0 there.")
+
+
+def _right_invented(draft_words, mail_words):
+    mail = set(mail_words)
+    return len(mail - set(draft_words)) / len(mail) if mail else 0.0
+
+
+def _leaks(answer: object) -> None:
+    train, test = ["Hey, one\n", "Hey, two"], ["Hey, two\n\n", "Hey, three", "Hey, one"]
+    found = returned(answer, train, test)
+    if isinstance(found, (bool, int)):
+        raise Wrong("The list of leaked answers is asked for, not how many or whether.")
+    found = list(found)
+    if found == []:
+        raise Wrong("Two answers leak here, but a line break at their end hides them.")
+    if sorted(found) == sorted(train):
+        raise Wrong("Those are the answers from training; the ones from the test are asked for.")
+    if [text.strip() for text in found] == ["Hey, one", "Hey, two"]:
+        raise Wrong("Right answers in another order: keep that of the test. A set has no order.")
+    if [text.strip() for text in found] != ["Hey, two", "Hey, one"]:
+        raise Wrong("Not these: a test answer leaks if it stands in training too.")
+    if list(returned(answer, ["hey, a  b"], ["Hey, a b", "hey, a b"])) != []:
+        raise Wrong("Pass over white space at both ends only, not capitals or the middle.")
+
+
+def _right_leaks(train_answers, test_answers):
+    known = {text.strip() for text in train_answers}
+    return [text for text in test_answers if text.strip() in known]
+
+
+EXERCISES = [
+    Exercise(
+        "02.1",
+        "Repair a garbled string.",
+        _fixed,
+        ("`dataset.repair_text` has repaired the duck.",
+         "By hand: turn the text back into the bytes it was wrongly read from, then read them as "
+         "utf-8."),
+        f'broken_greeting = "{BROKEN}"\n'
+        'ex_fixed = broken_greeting.encode("cp1252").decode("utf-8")',
+        "Mojibake is a wrong reading of right bytes: undo the reading, and read again.",
+        right=(GREETING, GREETING + " "),
+        wrongs=(
+            (BROKEN, "still garbled"),
+            (BROKEN.encode("ascii", "ignore").decode(), "dropped"),
+            (BROKEN.encode("latin-1", "replace").decode("utf-8", "replace"), "given up"),
+            ("Grüsse from Chris", "sharp s"),
+            (7, "text"),
+        ),
+    ),
+    Exercise(
+        "02.2",
+        "The share of a mail's words that its draft lacks.",
+        _invented,
+        ("Make a set of each list; the difference of two sets is written with a minus.",
+         "Divide the size of the difference by the size of the mail's set; mind the empty mail."),
+        "def ex_invented(draft_words, mail_words):\n"
+        "    mail = set(mail_words)\n"
+        "    return len(mail - set(draft_words)) / len(mail) if mail else 0.0",
+        "What the mail has and the draft lacks is what the model learns to make up.",
+        right=(_right_invented,),
+        wrongs=(
+            (lambda d, m: len(set(d) - set(m)) / len(set(d)), "other side"),
+            (lambda d, m: sum(w not in d for w in m) / len(m), "twice"),
+            (lambda d, m: len(set(m) & set(d)) / len(set(m)), "does hold"),
+            (lambda d, m: len(set(m) - set(d)), "from 0 to 1"),
+            (lambda d, m: len(set(m) - set(d)) / len(set(m)), "ZeroDivisionError"),
+            (lambda d, m: len(set(m) - set(d)) / len(set(m)) if m else 1.0, "empty mail"),
+            (lambda d, m: 0.5, "another one"),
+            ("0.75", "def"),
+        ),
+    ),
+    Exercise(
+        "02.3",
+        "Test answers that also stand in training.",
+        _leaks,
+        ("`strip()` takes white space off both ends of a text.",
+         "Collect the stripped training answers in a set, then go through the test in order."),
+        "def ex_leaks(train_answers, test_answers):\n"
+        "    known = {text.strip() for text in train_answers}\n"
+        "    return [text for text in test_answers if text.strip() in known]",
+        "A leaked example flatters the model: it is examined on what it has learned by heart.",
+        right=(_right_leaks,
+               lambda a, b: [t.strip() for t in b if t.strip() in [s.strip() for s in a]]),
+        wrongs=(
+            (lambda a, b: [t for t in b if t in a], "line break"),
+            (lambda a, b: sum(t.strip() in {s.strip() for s in a} for t in b), "how many"),
+            (lambda a, b: [s for s in a if s.strip() in {t.strip() for t in b}], "from training"),
+            (lambda a, b: sorted({s.strip() for s in a} & {t.strip() for t in b}), "order"),
+            (lambda a, b: [t for t in b if t.strip() not in {s.strip() for s in a}], "Not these"),
+            (lambda a, b: [t for t in b if t.split() in [s.split() for s in a]], "the middle"),
+            ([], "def"),
+        ),
+    ),
+]  # fmt: skip
