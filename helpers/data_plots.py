@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
+from IPython.display import HTML, display
 from matplotlib.figure import Figure
 
+from helpers import tokens
 from helpers.plots import PALETTE
 
 BLUE, ORANGE = PALETTE[:2]
@@ -23,10 +25,10 @@ def recall_bars(recalls: pd.DataFrame) -> Figure:
     axes.set_yticks(list(rows), recalls.index)
     axes.invert_yaxis()
     axes.set_xlabel("found, per cent of the planted pieces")
-    axes.legend(loc="lower right", framealpha=1)
+    figure.legend(loc="outside lower center", ncols=recalls.shape[1], frameon=False)
     missed = [str(kind) for kind in recalls.index if recalls.iloc[:, 0][kind] < 0.5]
-    names = " and ".join(missed) if missed else "Nothing"
-    return _titled(figure, axes, f"{names}: missed by shape for the most part")
+    names = " and ".join(missed) if missed else "hardly anything"
+    return _titled(figure, axes, f"With {recalls.columns[0]}, {names} would be missed")
 
 
 def invented_curve(by_size: pd.DataFrame) -> Figure:
@@ -69,6 +71,7 @@ def length_histogram(lengths: Sequence[int], limit: int) -> Figure:
     figure, axes = _new()
     axes.hist(lengths, bins=24, color=BLUE, edgecolor="white")
     axes.axvline(limit, color=ORANGE, linestyle="--", label=f"the model takes {limit:,}")
+    axes.yaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("tokens in the example")
     axes.set_ylabel("examples")
     axes.legend()
@@ -87,6 +90,11 @@ def bill_bars(bills: pd.Series, examples: int) -> Figure:
     axes.set_xlabel("USD for one job")
     title = f"{examples} examples cost from {bills.min():.2f} to {bills.max():.2f} USD to train on"
     return _titled(figure, axes, title)
+
+
+def show_mask(example: dict, enc: tokens.LocalEncoding) -> None:
+    """Display an example token by token with what is trained on marked (`tokens.mask_html`)."""
+    display(HTML(tokens.mask_html(example, enc)))
 
 
 def _new(height: float = 3.4) -> tuple:

@@ -6,14 +6,16 @@ from matplotlib.figure import Figure
 
 from helpers import data_plots, guess
 
-RECALLS = pd.DataFrame({"by shape": [0.1, 1.0], "by record": [1.0, 1.0]}, index=["User", "Link"])
+RECALLS = pd.DataFrame(
+    {"shapes alone": [0.1, 1.0], "by record": [1.0, 1.0]}, index=["User", "Link"]
+)
 BY_SIZE = pd.DataFrame({"words": [10, 50, 200], "invented": [90, 60, 0]}, index=["a", "b", "c"])
 
 
 @pytest.mark.parametrize(
     ("figure", "says"),
     [
-        (data_plots.recall_bars(RECALLS), "User: missed"),
+        (data_plots.recall_bars(RECALLS), "With shapes alone, User would be missed"),
         (data_plots.invented_curve(BY_SIZE), "falls with the size of the draft: 90 to 0"),
         (data_plots.invented_curve(BY_SIZE[::-1]), "does not fall"),
         (data_plots.encoding_ratios({"x": 1.1, "y": 1.5}, "old", "new"), "50 per cent too many"),
