@@ -1,4 +1,8 @@
-"""Holding the model's words to a form: JSON, a JSON schema, or calls of the tools offered.
+"""Holding the model's words to a form: text, JSON, a JSON schema, or calls of the tools offered.
+
+Free text has a form too: valid UTF-8. A tokenizer that works on bytes spells rare characters in
+several tokens, and a small model gets them wrong now and then; held to the form, it may still
+choose an odd emoji, but never a broken one.
 
 The forms are written as one grammar for `llguidance`, which says before each step which tokens can
 still lead to a valid whole; the model's own probabilities choose among those. JSON is written as
@@ -19,6 +23,8 @@ from helpers.local_platform.modeling import EngineError, UnsupportedByModel
 CALL_OPENS = "<tool_call>"
 CALL_CLOSES = "</tool_call>"
 CALLS_AT_MOST = 8
+
+FREE_TEXT = "%llguidance {}\nstart: /(.|\\n)*/"
 
 _JSON_STYLE = {
     "item_separator": ", ",
@@ -122,14 +128,14 @@ def response_schema(response_format: dict | None) -> dict | None:
 
 def build_grammar(
     plan: ToolPlan | None, schema: dict | None, parallel: bool, tokenizer: LLTokenizer
-) -> str | None:
-    """One Lark grammar for the whole answer; None where nothing constrains it.
+) -> str:
+    """One Lark grammar for the whole answer.
 
     With tools on offer but none demanded, the text is free until the model writes the opening tag
     of a call; from there on the call's form is held.
     """
     if plan is None and schema is None:
-        return None
+        return FREE_TEXT
     rules = ["%llguidance {}"]
     if schema is not None:
         rules.append(f"answer: {_json_rule(schema)}")

@@ -186,7 +186,7 @@ class Generator:
             plan, schema, request.parallel_tool_calls, self._grammar_tokenizer
         )
         param = "tools" if schema is None else "response_format"
-        matcher = grammar and constraints.compile_matcher(self._grammar_tokenizer, grammar, param)
+        matcher = constraints.compile_matcher(self._grammar_tokenizer, grammar, param)
         tools = request.tools if plan else None
         with self._lock:  # the tokenizers library forbids changing its settings while in use
             prompt = encode_prompt(self._tokenizer, request.messages, tools)
@@ -206,7 +206,7 @@ class Generator:
                 grammar_tokenizer=self._grammar_tokenizer,
                 end_ids=self._end_ids,
                 seed=seed + i,
-                matcher=matcher and matcher.deep_copy(),
+                matcher=matcher.deep_copy(),
                 may_call=plan is not None,
                 bias=bias,
             )
@@ -330,11 +330,10 @@ class _Choice:
             logits = logits.clone()
             for token, count in self.counts.items():
                 logits[token] -= count * request.frequency_penalty + request.presence_penalty
-        if self.matcher is not None:
-            allowed = constraints.allowed_tokens(self.matcher)[: len(logits)]
-            if not allowed.any():
-                raise UnsupportedByModel(f"No token fits the schema: {self.matcher.get_error()}")
-            logits = logits.masked_fill(~allowed, float("-inf"))
+        allowed = constraints.allowed_tokens(self.matcher)[: len(logits)]
+        if not allowed.any():
+            raise UnsupportedByModel(f"No token fits the schema: {self.matcher.get_error()}")
+        logits = logits.masked_fill(~allowed, float("-inf"))
         if request.temperature == 0:
             token = int(logits.argmax())
         else:
@@ -345,8 +344,7 @@ class _Choice:
 
     def read(self, token: int, limit: int) -> Iterator[Piece]:
         """Take in the token just sampled; yield what can be shown now."""
-        if self.matcher is not None:
-            self.matcher.consume_token(token)
+        self.matcher.consume_token(token)
         if token in self.end_ids:
             yield from self._finish("stop")
             return

@@ -34,7 +34,7 @@ ALPHA = 32
 WARM_UP_SHARE = 0.1
 FINAL_LEARNING_RATE_SHARE = 0.1
 MAX_GRADIENT_NORM = 1.0
-VALIDATION_SAMPLE = 4
+VALIDATION_SAMPLE = 2
 CHECKPOINTS_KEPT = 3
 IGNORED = -100  # the label PyTorch's cross entropy leaves out
 
@@ -206,7 +206,7 @@ def train(
             "message" {"message", "level"}: a sentence for the learner ("info" or "warn");
             "metrics": one a step: step, total_steps, train_loss (nats per labelled token),
             train_mean_token_accuracy; with a validation file also valid_loss and
-            valid_mean_token_accuracy on up to four examples, the same ones every step so that the
+            valid_mean_token_accuracy on two of its examples, the same every step so that the
             curve compares like with like; at the end of an epoch full_valid_loss and
             full_valid_mean_token_accuracy over the whole file;
             "checkpoint" {"step", "path", "metrics"}: at the end of an epoch; `path` is an adapter
