@@ -1,0 +1,110 @@
+"""Exercises of notebook 05."""
+
+from __future__ import annotations
+
+from helpers.exercises import Exercise, Wrong, returned
+
+
+def _temperature(answer: object) -> None:
+    if isinstance(answer, bool) or not isinstance(answer, int | float):
+        raise Wrong("A number is asked for.")
+    if answer == 1:
+        raise Wrong("At 1 each word is drawn by its probability: the answers differ.")
+    if answer < 0:
+        raise Wrong("A temperature is never below zero.")
+    if answer != 0:
+        raise Wrong("Any temperature above the lowest still draws by chance.")
+
+
+def _markers(answer: object) -> None:
+    if returned(answer, "Hello\n\nHey {User}\n\nChris 🧵") is True:
+        raise Wrong("The greeting must be at the very start, not somewhere.")
+    if returned(answer, "Hey {User},\n\nAsk Chris about it.") is True:
+        raise Wrong("There, 'Chris' stands within a line. A line must start with it.")
+    if returned(answer, "Hey {User},\n\nA lamp.\n\nStay tangled,\nChris 🧵") is not True:
+        raise Wrong("A mail with both marks must give True.")
+    if returned(answer, "Hey Mara,\n\nA lamp.\n\nChris 🧵") is not False:
+        raise Wrong("Without the placeholder `{User}` it is not the greeting: return False.")
+    if returned(answer, "Hey {User},\n\nA lamp.") is not False:
+        raise Wrong("Without a sign-off the result must be False.")
+
+
+def _free_name(answer: object) -> None:
+    if returned(answer, "mail", set()) != "mail.txt":
+        raise Wrong("Where nothing is taken, the plain name is free.")
+    if returned(answer, "mail", {"mail.txt"}) != "mail-2.txt":
+        raise Wrong("With the plain name taken, the next one ends in -2.txt.")
+    if returned(answer, "mail", {"mail.txt", "mail-2.txt", "mail-3.txt"}) != "mail-4.txt":
+        raise Wrong("Go on counting until a name is free.")
+    if returned(answer, "mail", {"mail.txt", "mail-3.txt"}) != "mail-2.txt":
+        raise Wrong("Take the first free name: the number of taken names does not tell it.")
+
+
+def _right_name(stem, taken):
+    name, number = f"{stem}.txt", 1
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}.txt"
+    return name
+
+
+SOLUTION_NAME = '''\
+def ex_free_name(stem, taken):
+    name, number = f"{stem}.txt", 1
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}.txt"
+    return name'''
+
+EXERCISES = [
+    Exercise(
+        "05.1",
+        "Which temperature gives the same answer at every call?",
+        _temperature,
+        ("A low temperature prefers the likely words.",
+         "At the lowest value the likeliest token is always taken."),
+        "ex_temperature = 0",
+        "At temperature 0 the likeliest token is taken at each step: greedy decoding.",
+        right=(0, 0.0),
+        wrongs=((1, "drawn"), (0.1, "chance"), (-1, "below zero"), ("low", "number")),
+    ),
+    Exercise(
+        "05.2",
+        "Does a mail carry Chris's greeting and sign-off?",
+        _markers,
+        ("`startswith` for the first mark, `splitlines` for the second.",
+         "`any(...)` over the lines, and `and` between the two conditions."),
+        "def ex_markers(mail):\n"
+        '    signed = any(line.startswith("Chris") for line in mail.splitlines())\n'
+        '    return mail.startswith("Hey {User}") and signed',
+        "Marks that can be counted turn a taste for style into a measurement.",
+        right=(lambda mail: mail.startswith("Hey {User}") and any(
+            line.startswith("Chris") for line in mail.splitlines()),),
+        wrongs=(
+            (lambda mail: "Hey {User}" in mail and "\nChris" in mail, "very start"),
+            (lambda mail: mail.startswith("Hey {User}") and "Chris" in mail, "within a line"),
+            (lambda mail: mail.startswith("Hey") and "\nChris" in mail, "placeholder"),
+            (lambda mail: mail.startswith("Hey {User}") and "Ask" not in mail, "sign-off"),
+            (lambda mail: False, "both marks"),
+            (lambda mail: None, "return"),
+        ),
+    ),
+    Exercise(
+        "05.3",
+        "The first free file name.",
+        _free_name,
+        ("Try the plain name first, then count up from 2.",
+         "A `while` loop that goes on as long as the name is in `taken`."),
+        SOLUTION_NAME,
+        "Looking for a free name loses nothing; a name made from the clock can.",
+        right=(_right_name,),
+        wrongs=(
+            (lambda stem, taken: f"{stem}-1.txt", "plain name"),
+            (lambda stem, taken: f"{stem}.txt", "-2.txt"),
+            (lambda stem, taken: f"{stem}-2.txt" if taken else f"{stem}.txt", "counting"),
+            (lambda stem, taken: f"{stem}-{len(taken) + 1}.txt" if taken else f"{stem}.txt",
+             "first free"),
+            (lambda stem: stem, "stopped"),
+        ),
+    ),
+]  # fmt: skip
