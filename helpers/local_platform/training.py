@@ -27,7 +27,9 @@ from transformers.pytorch_utils import Conv1D
 
 from helpers.local_platform.modeling import context_length, encode_example, load_base
 
-# What learning_rate_multiplier 1.0 means. Chosen on the shipped base model with 120 mails.
+# What learning_rate_multiplier 1.0 means. Chosen with 120 mails on a late state of the
+# shipped base model: twice this rate, twice this rank or half the batch move the validation loss by
+# less than 1 %; a quarter of this rate ends 5 % higher.
 BASE_LEARNING_RATE = 4e-3
 RANK = 16
 ALPHA = 32
