@@ -66,6 +66,7 @@ def execute(path: Path) -> nbformat.NotebookNode | None:
         kernel_name="python3",
         on_cell_executed=advance,
         store_widget_state=False,
+        extra_arguments=["--log-level=40"],  # its warnings are about transport, not the course
         resources={"metadata": {"path": str(NOTEBOOKS)}},
     )
     try:

@@ -121,17 +121,23 @@ def stop(folder: Path) -> int:
     if not found:
         print("The platform is not running.")
         return 0
-    with suppress(ProcessLookupError):
-        os.kill(found["pid"], 15)  # SIGTERM; on Windows it ends the process
-    deadline = time.monotonic() + STOP_LIMIT
-    while running(folder) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    with suppress(ProcessLookupError):
-        if running(folder):
-            os.kill(found["pid"], 9)
+    for signal in (15, 9):  # a request to end (on Windows it ends at once), then force
+        with suppress(ProcessLookupError):
+            os.kill(found["pid"], signal)
+        if _wait_until_free(folder):
+            break
     (folder / "server.json").unlink(missing_ok=True)
     print("The platform was stopped.")
     return 0
+
+
+def _wait_until_free(folder: Path) -> bool:
+    """Whether the server let go of its folder in time: its process, not just its port, is gone."""
+    try:
+        with portalocker.Lock(folder / "lock", "w", timeout=STOP_LIMIT, check_interval=0.1):
+            return True
+    except portalocker.exceptions.LockException:
+        return False
 
 
 def status(folder: Path) -> int:
