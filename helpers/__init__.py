@@ -1,1 +1,1 @@
-"""What the notebooks share: one small module a subject. Nothing is imported until it is asked for."""
+"""What the notebooks share: one small module a subject, imported when it is asked for."""

@@ -1,4 +1,4 @@
-"""The job panel in a real JupyterLab in a real browser: it follows a job, and its button cancels."""
+"""The job panel in a real JupyterLab in a real browser: it follows a job; its button cancels."""
 
 from __future__ import annotations
 

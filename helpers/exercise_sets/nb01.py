@@ -33,6 +33,10 @@ def _right_break_even(training, long_call, tuned_call):
     return training / (long_call - tuned_call) if tuned_call < long_call else None
 
 
+def _scores(vectors, query):
+    return [sum(a * b for a, b in zip(vector, query, strict=True)) for vector in vectors]
+
+
 def _nearest(answer: object) -> None:
     vectors = [[1.0, 0.0], [0.6, 0.8], [-1.0, 0.0]]
     found = returned(answer, vectors, [0.1, 0.99])
@@ -92,16 +96,12 @@ EXERCISES = [
          "Compute one score per vector, then find the position of the largest."),
         SOLUTION_NEAREST,
         "The largest cosine marks the smallest angle; the length does not matter when it is 1.",
-        right=(lambda v, q: max(
-            range(len(v)), key=lambda i: sum(a * b for a, b in zip(v[i], q, strict=True))),),
+        right=(lambda v, q: max(range(len(v)), key=_scores(v, q).__getitem__),),
         wrongs=(
-            (lambda v, q: min(range(len(v)), key=lambda i: sum(
-                a * b for a, b in zip(v[i], q, strict=True))), "least"),
-            (lambda v, q: max(sum(a * b for a, b in zip(x, q, strict=True)) for x in v), "position"),
+            (lambda v, q: min(range(len(v)), key=_scores(v, q).__getitem__), "least"),
+            (lambda v, q: max(_scores(v, q)), "position"),
             (lambda v, q: 0, "closer"),
-            (lambda v, q: max(range(len(v)), key=lambda i: abs(sum(
-                a * b for a, b in zip(v[i], q, strict=True))) if i else -1) if q[0] > 0 else 0,
-             "sign"),
+            (lambda v, q: 1, "sign"),
             (lambda v: 0, "stopped"),
         ),
     ),

@@ -125,6 +125,14 @@ GREETINGS = [
 ]
 SIGN_OFFS = ["Kind regards,", "Best regards,", "With kind regards,"]
 SIGNERS = ["The team", "The team", "The office", "{person}", "{company}"]
+SENTENCE_QUESTIONS = [
+    "What about {x}?",
+    "What do you know about {x}?",
+    "How is it with {x}?",
+    "{x}?",
+    "Can you tell me about {x}?",
+    "Is there anything on {x}?",
+]
 DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 MONTHS = [
     "January",
@@ -296,8 +304,7 @@ def _sentence_from_context(sources: Sources, rng: random.Random) -> Document:
     answer = UNKNOWN if asked else rng.choice(known)
     named = [word.strip(".,;:()").lower() for word in (asked or answer).split() if len(word) > 4]
     hints = " ".join(rng.sample(named, min(len(named), rng.choice([2, 3, 4])))) or "it"
-    form = rng.choice(["What about {x}?", "What do you know about {x}?", "How is it with {x}?",
-                       "{x}?", "Can you tell me about {x}?", "Is there anything on {x}?"])  # fmt: skip
+    form = rng.choice(SENTENCE_QUESTIONS)
     context = "\n".join(f"- {sentence}" for sentence in known)
     prompt = f"Context:\n{context}\n\nQuestion: {form.replace('{x}', hints)}"
     return _chat(_fill(rng.choice(CONTEXT_SYSTEMS), sources.words, rng), prompt, answer)

@@ -25,7 +25,7 @@ from decouple import AutoConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 # Settings that the engine's libraries read from the environment; .env may hold them.
-PASSED_ON = ("LOCAL_BASE_MODEL", "LOCAL_ALLOW_DOWNLOAD", "LOCAL_TRAINING_THREADS", "HF_HUB_OFFLINE")
+PASSED_ON = ("LOCAL_BASE_MODEL", "LOCAL_ALLOW_DOWNLOAD", "LOCAL_TRAINING_THREADS")
 START_LIMIT = 60  # seconds
 STOP_LIMIT = 15
 BUSY = 3  # exit status of a server that found the folder taken
@@ -196,6 +196,8 @@ def pass_settings_on() -> None:
         value = read(name, default="")
         if value:
             os.environ[name] = value
+    if os.environ.get("LOCAL_ALLOW_DOWNLOAD") == "1":
+        os.environ.pop("HF_HUB_OFFLINE", None)  # the package's default, set before .env was read
 
 
 def _replace(path: Path, text: str) -> None:
