@@ -31,7 +31,7 @@ def ask(
     *,
     temperature: float = 0.7,
     top_p: float = 0.9,
-    max_tokens: int = 450,
+    max_tokens: int = 800,
     seed: int | None = None,
 ) -> Answer:
     """Ask for a mail about topics: a list of bullets, or text that is sent as it is.

@@ -85,7 +85,7 @@ def test_chris_writes_like_chris_and_the_base_model_does_not(chris):
     for model in (chris, config.provider().chat_model):
         hits = []
         for number, bullets in enumerate(dataset.held_out_topics(topics)):
-            answer = inference.ask(client, model, bullets, seed=number, max_tokens=450)
+            answer = inference.ask(client, model, bullets, seed=number)
             hits.append(all(evaluation.style_markers(answer.text).values()))
         assert len(hits) == 15
         share[model] = sum(hits) / len(hits)
