@@ -89,6 +89,7 @@ def test_doctor_finds_an_unknown_name_and_a_missing_key(tmp_path, monkeypatch):
     env = tmp_path / ".env"
     monkeypatch.setattr(doctor, "read_env", lambda path: {"PROVIDR": "local"})
     assert doctor.check_settings()[0] is False
+    monkeypatch.delenv("PROVIDER", raising=False)
     monkeypatch.setattr(doctor, "read_env", lambda path: {"PROVIDER": "openai"})
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     fine, found, cure = doctor.check_settings()

@@ -23,7 +23,7 @@ print(client.chat.completions.create(model=base, messages=say, max_tokens=8).cho
 for chunk in client.chat.completions.create(model=base, messages=say, max_tokens=8, stream=True):
     pass
 print(retrieval.embed(client, ["a lamp"], config.provider().embedding_model).shape)
-print(tokens.count_text("Hello", "gpt-4.1-mini"))
+print(tokens.count_text("Hello", tokens.encoding_for("gpt-4.1-mini")))
 path = dataset.write_jsonl(config.OUTPUT / "offline.jsonl", dataset.chris_dataset()["train"][:10])
 with path.open("rb") as handle:
     file = client.files.create(file=handle, purpose="fine-tune")
