@@ -8,7 +8,9 @@ a plain call that does the same.
 from __future__ import annotations
 
 import os
+import threading
 import time
+from contextlib import suppress
 
 import ipywidgets as widgets
 import openai
@@ -31,7 +33,7 @@ def interactive() -> bool:
 
 
 class JobPanel:
-    """A panel for one job of any provider. Call `watch` in the cell below the creation.
+    """A panel for one job of any provider: `show` it in one cell, `watch` its end in the next.
 
     Args: `client` the SDK's client; `job_id` the job, running or ended.
     """
@@ -41,6 +43,7 @@ class JobPanel:
         self.events: list = []
         self.job = client.fine_tuning.jobs.retrieve(job_id)
         self._drawn = 0.0
+        self._thread = None
         self.status = widgets.HTML()
         self.bar = widgets.IntProgress(min=0, max=1, description="steps", bar_style="info")
         self.curve = widgets.Image(format="png", width=650)
@@ -60,29 +63,38 @@ class JobPanel:
             ]
         )
 
-    def watch(self, poll: float = 0.5):
-        """Follow the job to its end, drawing as it goes; returns the job.
+    def show(self, poll: float = 0.5) -> None:
+        """Show the live panel and return at once, so that the kernel is free for its buttons.
 
-        Interrupting the cell stops the watching, never the job. At the end the panel gives way to
-        the picture, the sentence and the table.
+        A thread of the kernel keeps it up to date. Where nobody watches, nothing is shown.
         """
-        live = interactive()
-        handle = display(self.box, display_id=True) if live else None
+        if interactive() and self._thread is None:
+            display(self.box)
+            self._thread = threading.Thread(target=self._keep_up, args=(poll,), daemon=True)
+            self._thread.start()
+
+    def watch(self, poll: float = 0.5):
+        """Wait for the job's end; returns the job, and leaves a picture, a sentence and a table.
+
+        Interrupting the cell stops the waiting, never the job. The panel is shown if it was not
+        yet; but while this waits, its buttons wait too: use `show` in a cell before.
+
+        Raises: jobs.JobFailed where the job failed or was cancelled.
+        """
+        self.show(poll)
         try:
-            self.job = self._follow(poll)
+            self.job = jobs.follow(self.client, self.job_id, poll=poll)
         finally:
-            if handle:
-                self.box.close()
-                handle.update(plots.Image(plots.png(self.figure())), metadata=self._alt())
-        if live:
-            print(self.sentence())
-        else:
-            plots.show(self.figure(), alt=self.sentence())
-        display(self.table())
+            self.events = jobs.all_events(self.client, self.job_id)
+            if len(self.history()):
+                plots.show(self.figure(), alt=self.sentence())
+                display(self.table())
         return self.job
 
-    def _follow(self, poll: float):
-        return jobs.follow(self.client, self.job_id, view=self.update, poll=poll)
+    def _keep_up(self, poll: float) -> None:
+        # The end of the job is on the panel already; only `watch` raises for it.
+        with suppress(jobs.JobFailed, openai.APIError):
+            jobs.follow(self.client, self.job_id, view=self.update, poll=poll)
 
     def update(self, job, new_events: list) -> None:
         """Take in what is new; the curve is drawn at most twice a second."""
@@ -135,9 +147,6 @@ class JobPanel:
             rows = history.iloc[[0, -1]] if len(history) else history
         columns = ["step", "train_loss", "full_valid_loss", "full_valid_accuracy"]
         return rows[columns].round(3).set_index("step")
-
-    def _alt(self) -> dict:
-        return {"image/png": {"alt": self.sentence()}}
 
 
 def _possible(action: str, status: str) -> bool:

@@ -32,10 +32,7 @@ job = client.fine_tuning.jobs.create(
     model="workbook-mini", training_file=file.id, suffix="browser",
     method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 50}}})
 panel = JobPanel(client, job.id)
-try:
-    panel.watch()
-except Exception as error:
-    print("ended:", error)
+panel.show()
 """,
 ]
 
@@ -90,7 +87,7 @@ def test_the_panel_follows_a_job_and_cancels_it(lab, tmp_path):
         expect(curve.first).to_have_attribute("src", drawn, timeout=120_000)
         page.screenshot(path=tmp_path / "panel.png")  # pytest keeps it where the test fails
         page.get_by_role("button", name="Cancel").click()
-        ended = page.locator(".jp-OutputArea", has_text="was cancelled")
+        ended = page.locator(".jp-OutputArea .widget-html", has_text="■ cancelled")
         expect(ended.first).to_be_visible(timeout=120_000)
         browser.close()
     client = config.client()
