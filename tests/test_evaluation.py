@@ -1,0 +1,67 @@
+"""The measures: their formulas on small cases, and what must hold for any text."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers import evaluation
+
+MAIL = "Hey {User},\n\nThe lamp has 3 modes. 💡\n\nStay bright,\nChris 🧵\n\nPS: Mind the cable."
+
+
+def test_content_words_leave_out_the_small_ones():
+    found = evaluation.content_words("The lamp is on at 7.5 hours, and it hums.")
+    assert found == {"lamp", "7.5", "hours", "hums"}
+
+
+def test_coverage_and_invention_are_shares_of_two_different_texts():
+    assert evaluation.coverage(["red lamp", "two modes"], "A red lamp.") == 0.5
+    assert evaluation.invented_share("red lamp", "red lamp hums nicely") == 0.5
+
+
+def test_the_three_marks():
+    assert evaluation.style_markers(MAIL) == {"greeting": True, "sign_off": True, "emoji": True}
+    plain = "Hello,\n\nAsk Chris about the lamp.\n\nKind regards,\nThe team"
+    assert not any(evaluation.style_markers(plain).values())
+
+
+@pytest.mark.parametrize(
+    ("answer", "key", "right"),
+    [
+        ("It costs 139 euros.", "139 euros", True),
+        ("It costs 1390 euros.", "139 euros", False),
+        ("It costs  139\nEuros", "139 euros", True),
+        ("I don't know.", "139 euros", False),
+        (None, "139 euros", False),
+    ],
+)
+def test_an_answer_is_right_if_it_holds_the_key_as_whole_words(answer, key, right):
+    assert evaluation.contains_answer(answer, key) is right
+
+
+def test_repetition_counts_runs_that_stood_there_before():
+    assert evaluation.repeated_ngrams("a b c d e f g h") == 0
+    assert evaluation.repeated_ngrams("a b c d a b c d") == pytest.approx(1 / 5)
+
+
+@given(draft=st.text(max_size=80), mail=st.text(max_size=80))
+def test_every_share_is_between_nought_and_one(draft, mail):
+    assert 0 <= evaluation.coverage(draft, mail) <= 1
+    assert 0 <= evaluation.invented_share(draft, mail) <= 1
+    assert 0 <= evaluation.repeated_ngrams(mail) <= 1
+    assert evaluation.coverage(draft, draft) == 1
+    assert evaluation.invented_share(mail, mail) == 0
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=60))
+def test_an_interval_lies_in_range_and_is_the_same_each_time(values):
+    low, high = evaluation.bootstrap_interval(values)
+    assert 0 <= low <= high <= 1
+    assert (low, high) == evaluation.bootstrap_interval(values)
+
+
+def test_an_interval_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="at least one"):
+        evaluation.bootstrap_interval([])
