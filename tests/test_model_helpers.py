@@ -21,8 +21,9 @@ def metric(step: int, **more) -> SimpleNamespace:
 
 
 def test_the_loss_history_reads_data_and_keeps_the_last_report_of_a_step():
-    events = [SimpleNamespace(type="message", data={}, message="Step 9/9"),
-              metric(1, valid_loss=4.0), metric(2), metric(2, valid_loss=3.0, full_valid_loss=3.5)]  # fmt: skip
+    said = SimpleNamespace(type="message", data={}, message="Step 9/9")
+    again = metric(2, valid_loss=3.0, full_valid_loss=3.5)
+    events = [said, metric(1, valid_loss=4.0), metric(2), again]
     history = jobs.loss_history(events)
     assert list(history["step"]) == [1, 2]
     assert history["valid_loss"].tolist() == [4.0, 3.0]
