@@ -66,6 +66,9 @@ def lab(tmp_path_factory):
         except OSError:
             time.sleep(0.5)
     yield url
+    for job in config.client().fine_tuning.jobs.list(limit=5):
+        if job.status not in jobs.FINISHED:  # a failed test must not keep the queue busy
+            config.client().fine_tuning.jobs.cancel(job.id)
     process.terminate()
     process.wait(timeout=30)
 
