@@ -6,8 +6,6 @@ made is then held against the course's promises: a model that learned, and curve
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
@@ -80,11 +78,10 @@ def test_validation_loss_falls_by_a_quarter(job):
 
 def test_chris_writes_like_chris_and_the_base_model_does_not(chris):
     client = config.client()
-    topics = json.loads((config.DATA / "newsletter" / "topics.json").read_text(encoding="utf-8"))
     share = {}
     for model in (chris, config.provider().chat_model):
         hits = []
-        for number, bullets in enumerate(dataset.held_out_topics(topics)):
+        for number, bullets in enumerate(dataset.held_out_topics().values()):
             answer = inference.ask(client, model, bullets, seed=number)
             hits.append(all(evaluation.style_markers(answer.text).values()))
         assert len(hits) == 15
