@@ -236,7 +236,7 @@ def test_chris_dataset_is_built_or_loaded_and_says_which(monkeypatch, tmp_path, 
     monkeypatch.setattr(config, "OUTPUT", tmp_path)
     built = dataset.chris_dataset()
     assert "built from the shipped mails" in capsys.readouterr().out
-    assert [len(built[part]) for part in ("train", "valid", "test")] == [120, 20, 20]
+    assert [len(built[part]) for part in ("train", "valid", "test")] == [150, 25, 25]
     for part, path in dataset.dataset_paths().items():
         dataset.write_jsonl(path, built[part][:3])
     loaded = dataset.chris_dataset()

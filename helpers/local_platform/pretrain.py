@@ -14,14 +14,20 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from copy import deepcopy
 from itertools import islice
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
-from helpers.local_platform import corpus
+from helpers.local_platform import corpus, warm_start
 
 HERE = Path(__file__).resolve().parents[2] / "data" / "base_model"
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -41,6 +47,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=6, help="rows a step")
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--optimiser", choices=["muon", "adamw"], default="muon")
+    parser.add_argument(
+        "--start",
+        choices=["random", "embeddings", "encoder"],
+        default="random",
+        help="random weights; word vectors of all-MiniLM-L6-v2; or its whole encoder (then its "
+        "width and layers)",
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument(
@@ -112,10 +125,12 @@ def rows(tokenizer, sources, context: int, seed: int) -> Iterator[tuple[list[int
         ids, weights = ids + more[:context], weights + scores[:context]
 
 
-def build_model(options, tokenizer) -> LlamaForCausalLM:
+def build_model(options, tokenizer) -> PreTrainedModel:
     """A Llama with tied embeddings; heads of 32, a gated MLP of 8/3 the width."""
+    if options.start == "encoder":
+        return warm_start.decoder(tokenizer, options.context)
     heads = options.width // 32
-    return LlamaForCausalLM(
+    model = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=len(tokenizer),
             hidden_size=options.width,
@@ -132,6 +147,9 @@ def build_model(options, tokenizer) -> LlamaForCausalLM:
             dtype="float32",
         )
     )
+    if options.start == "embeddings":
+        warm_start.borrow_embeddings(model, tokenizer)
+    return model
 
 
 def build_optimisers(model, options) -> list[torch.optim.Optimizer]:
@@ -215,8 +233,7 @@ def train(options) -> dict:
 
 def export(model, tokenizer, out: Path) -> None:
     """Write the model in bfloat16 (half the bytes; loaded back to float32) and its tokenizer."""
-    copy = LlamaForCausalLM(model.config)
-    copy.load_state_dict(model.state_dict())
+    copy = deepcopy(model)
     copy.to(torch.bfloat16).save_pretrained(out)
     tokenizer.save_pretrained(out)
 

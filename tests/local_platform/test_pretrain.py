@@ -44,7 +44,7 @@ def test_the_answer_from_a_context_stands_in_the_context_or_is_unknown(sources):
     rng = random.Random(4)
     answers = []
     for _ in range(400):
-        prompt, answer = corpus._answer_from_context(sources, rng).messages[-2:]
+        prompt, answer = corpus._answer_from_facts(sources, rng).messages[-2:]
         answers.append(answer["content"])
         assert answer["content"] == corpus.UNKNOWN or answer["content"] in prompt["content"]
     assert 0.1 < answers.count(corpus.UNKNOWN) / len(answers) < 0.4

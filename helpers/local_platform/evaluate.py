@@ -1,0 +1,341 @@
+"""Score a base model on the held-out sets. Run as: python -m helpers.local_platform.evaluate
+
+Nothing in `data/base_model/eval` shares eight words in a row with the training text. The tasks of
+the base model are answered greedily; ChrisGPT, the FAQ and the extraction are fine-tuned first,
+with the platform's own training loop and its automatic settings.
+
+This command sits above the platform and the course alike: it scores with the measures that the
+notebooks use, on the data that they use. The platform itself knows neither.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from helpers import dataset, evaluation
+from helpers.local_platform import modeling, training
+from helpers.local_platform.generation import GenerationRequest, Generator
+
+EVAL = modeling.SHIPPED_BASE_MODEL / "eval"
+UNKNOWN = "I don't know."
+BATCH = 16
+MAIL_PROMPT = "You write e-mails. The user gives the points."
+CONTEXT_PROMPT = (
+    "Answer the question from the context. If the context lacks the answer, say: I don't know."
+)
+POINTS_TOOL = {
+    "type": "function",
+    "function": {
+        "name": "write_draft",
+        "description": "Store the notes that an e-mail was written from.",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "bullets": {
+                    "type": "array",
+                    "items": {"type": "string"},
+                    "minItems": 3,
+                    "maxItems": 6,
+                }
+            },
+            "required": ["bullets"],
+        },
+    },
+}
+
+
+@dataclass(frozen=True)
+class Score:
+    """A line of the table: what was measured, its mean (0 to 1, or seconds) and the cases."""
+
+    what: str
+    value: float
+    cases: int
+    unit: str = "%"
+
+    def line(self) -> str:
+        shown = f"{self.value:.1%}" if self.unit == "%" else f"{self.value:.2f} {self.unit}"
+        return f"| {self.what} | {shown} | {self.cases} |"
+
+
+def read(name: str) -> list[dict]:
+    """The rows of one held-out set."""
+    text = (EVAL / f"{name}.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@torch.inference_mode()
+def answer_all(
+    model,
+    tokenizer,
+    prompts: Sequence[list[dict]],
+    max_tokens: int,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+) -> list[str]:
+    """Answers to many prompts, a batch at a time; greedy unless a temperature is given."""
+    tokenizer.padding_side = "left"
+    texts = [modeling.render(tokenizer, p, add_generation_prompt=True) for p in prompts]
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    answers = [""] * len(texts)
+    torch.manual_seed(seed)
+    for start in range(0, len(order), BATCH):
+        chosen = order[start : start + BATCH]
+        batch = tokenizer(
+            [texts[i] for i in chosen], return_tensors="pt", padding=True, add_special_tokens=False
+        )
+        room = modeling.context_length(model) - batch["input_ids"].shape[1]
+        sampling = {"temperature": temperature, "top_p": top_p, "top_k": 0} if temperature else {}
+        out = model.generate(
+            input_ids=batch["input_ids"],
+            attention_mask=batch["attention_mask"],
+            max_new_tokens=min(max_tokens, room),
+            do_sample=bool(temperature),
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=sorted(modeling.stop_token_ids(model, tokenizer)),
+            **sampling,
+        )
+        for i, row in zip(chosen, out[:, batch["input_ids"].shape[1] :], strict=True):
+            answers[i] = tokenizer.decode(row, skip_special_tokens=True).strip()
+    return answers
+
+
+def prompt(system: str, user: str) -> list[dict]:
+    """A system and a user message."""
+    return [{"role": "system", "content": system}, {"role": "user", "content": user}]
+
+
+def well_formed(texts: Sequence[str]) -> list[bool]:
+    """For each sentence of the texts, whether Harper finds no fault with it and it has an end stop.
+
+    Harper (https://writewithharper.com) is an offline grammar checker. Its findings on spelling
+    (invented names), wording and style are left out. Greetings, sign-offs and list items are no
+    sentences and are not counted.
+    """
+    import harper  # a development tool: only this measure needs it
+
+    linter = harper.Linter(dialect=harper.Dialect.BRITISH)
+    left_out = ("Spelling", "Style", "WordChoice", "Enhancement", "Readability", "Regionalism")
+    judged = []
+    for text in texts:
+        for sentence in sentences_of(text):
+            faults = [
+                lint
+                for lint in linter.lint(sentence)
+                if not any(kind.lower() in lint.lint_kind.lower() for kind in left_out)
+            ]
+            judged.append(not faults and sentence[-1] in ".!?:" and sentence[0].isupper())
+    return judged
+
+
+def sentences_of(mail: str) -> list[str]:
+    """The sentences of a mail's paragraphs: lines that do not end in a comma and have 4 words."""
+    from helpers.local_platform.grammar import sentences
+
+    found = []
+    for paragraph in mail.split("\n\n")[1:]:
+        if not paragraph.split("\n")[0].rstrip().endswith(","):
+            found += [s for s in sentences(paragraph) if len(s.split()) > 3]
+    return found
+
+
+@torch.inference_mode()
+def task_bits(model, tokenizer) -> list[Score]:
+    """Bits per character of the held-out mails, given their points: log2 loss over characters."""
+    rows, bits, characters = read("mails"), 0.0, 0
+    for row in rows:
+        messages = prompt(MAIL_PROMPT, dataset.user_message(row["bullets"]))
+        answer = {"role": "assistant", "content": row["mail"]}
+        ids, mask = modeling.encode_example(tokenizer, {"messages": [*messages, answer]})
+        logits = model(input_ids=torch.tensor([ids])).logits[0, :-1].float()
+        losses = torch.nn.functional.cross_entropy(
+            logits, torch.tensor(ids[1:]), reduction="none"
+        )
+        bits += (losses * torch.tensor(mask[1:])).sum().item() / math.log(2)
+        characters += len(row["mail"])
+    return [Score("held-out mails, given their points", bits / characters, len(rows), "bits/char")]
+
+
+def task_mails(model, tokenizer) -> list[Score]:
+    """Task 1: points to a plain mail."""
+    rows = read("mails")
+    prompts = [prompt(MAIL_PROMPT, dataset.user_message(row["bullets"])) for row in rows]
+    mails = answer_all(model, tokenizer, prompts, 320)
+    covered = [evaluation.coverage(r["bullets"], mail) for r, mail in zip(rows, mails, strict=True)]
+    judged = well_formed(mails)
+    return [
+        Score("task 1: content words of the points in the mail", mean(covered), len(rows)),
+        Score("task 1: well-formed sentences (Harper)", mean(judged), len(judged)),
+    ]
+
+
+def task_points(folder: Path) -> list[Score]:
+    """Task 2: a mail to its points, by a tool call held to its schema."""
+    rows, generator, valid, found = read("mails"), Generator(str(folder)), [], []
+    for row in rows:
+        request = GenerationRequest(
+            messages=prompt("Write the short draft that this e-mail came from.", row["mail"]),
+            tools=[POINTS_TOOL],
+            tool_choice={"type": "function", "function": {"name": "write_draft"}},
+            temperature=0.0,
+            max_tokens=300,
+        )
+        written = "".join(p.tool_call.arguments for p in generator.stream(request) if p.tool_call)
+        try:
+            points = json.loads(written)["bullets"]
+        except (ValueError, KeyError):
+            valid.append(False)
+            continue
+        valid.append(True)
+        found.append(evaluation.coverage(points, row["mail"]))
+    return [
+        Score("task 2: valid structured output", mean(valid), len(valid)),
+        Score("task 2: content words of the points that stand in the mail", mean(found), len(found)),
+    ]
+
+
+def task_contexts(model, tokenizer) -> list[Score]:
+    """Task 3: an answer from the context, or the admission that it lacks one."""
+    rows = read("contexts")
+    prompts = [
+        prompt(
+            CONTEXT_PROMPT,
+            "Context:\n" + "\n".join(f"- {s}" for s in row["context"]) + f"\n\nQuestion: {row['question']}",
+        )
+        for row in rows
+    ]
+    answers = answer_all(model, tokenizer, prompts, 60)
+    pairs = list(zip(rows, answers, strict=True))
+    known = [same(row["answer"], answer) for row, answer in pairs if row["answer"]]
+    lacking = [same(UNKNOWN, answer) for row, answer in pairs if not row["answer"]]
+    return [
+        Score("task 3: the exact answer from the context", mean(known), len(known)),
+        Score('task 3: "I don\'t know" where the context lacks it', mean(lacking), len(lacking)),
+    ]
+
+
+def task_questions(model, tokenizer) -> list[Score]:
+    """Task 4: no answer invented where there is no context."""
+    rows = read("questions")
+    system = "Answer the question in one sentence. If you do not know, say: I don't know."
+    answers = answer_all(model, tokenizer, [prompt(system, row["question"]) for row in rows], 40)
+    honest = [same(UNKNOWN, answer) for answer in answers]
+    return [Score("task 4: no invented fact", mean(honest), len(honest))]
+
+
+def task_messages(model, tokenizer) -> list[Score]:
+    """Task 5: the named fields of a message as JSON, before any tuning."""
+    rows = read("messages")
+    prompts = [
+        prompt(
+            "Write the named fields as JSON.",
+            f"Fields: {', '.join(row['fields'])}\n\n{row['message']}",
+        )
+        for row in rows
+    ]
+    answers = answer_all(model, tokenizer, prompts, 120)
+    exact = [as_json(answer) == row["answer"] for row, answer in zip(rows, answers, strict=True)]
+    return [Score("task 5: every field right, before tuning", mean(exact), len(exact))]
+
+
+def fine_tune(folder: Path, examples: list[dict], job: Path) -> tuple[object, object, float]:
+    """Train an adapter with automatic settings; (merged model, tokenizer, seconds)."""
+    file = dataset.write_jsonl(job / "training.jsonl", examples)
+    chosen = training.auto_hyperparameters(len(examples), {})
+    started = time.perf_counter()
+    training.train(
+        training.TrainingSpec(str(folder), None, file, None, seed=1, job_dir=job, **chosen),
+        lambda kind, data: None,
+    )
+    seconds = time.perf_counter() - started
+    model, tokenizer = modeling.load_base(str(folder))
+    last = max((job / "checkpoints").glob("step-*"), key=lambda p: int(p.name[5:]))
+    from helpers.local_platform.generation import merge_adapter
+
+    return merge_adapter(model, last), tokenizer, seconds
+
+
+def task_chris(folder: Path, job: Path) -> list[Score]:
+    """ChrisGPT: 150 mails, 3 epochs; then 30 topic lists on subjects that no mail has."""
+    examples = dataset.build_examples()[:150]
+    model, tokenizer, seconds = fine_tune(folder, examples, job)
+    rows = read("topics")
+    system = dataset.system_prompt()
+    prompts = [prompt(system, dataset.user_message(row["bullets"])) for row in rows]
+    mails = answer_all(model, tokenizer, prompts, 600, temperature=0.7, top_p=0.9)
+    (job / "mails.json").write_text(json.dumps(mails, ensure_ascii=False), encoding="utf-8")
+    style = [all(evaluation.style_markers(mail).values()) for mail in mails]
+    covered = [evaluation.coverage(r["bullets"], m) for r, m in zip(rows, mails, strict=True)]
+    repeated = [evaluation.repeated_ngrams(mail) for mail in mails]
+    return [
+        Score("ChrisGPT: greeting, sign-off and emoji", mean(style), len(style)),
+        Score("ChrisGPT: content words of the points in the mail", mean(covered), len(covered)),
+        Score("ChrisGPT: repeated 4-grams", mean(repeated), len(repeated)),
+        Score("ChrisGPT: training, 150 mails and 3 epochs", seconds, len(examples), "s"),
+    ]
+
+
+def same(expected: str, answer: str) -> bool:
+    """Equal but for case, spacing and a final stop."""
+
+    def plain(text: str) -> str:
+        return " ".join(text.lower().split()).rstrip(".")
+
+    return plain(expected) == plain(answer)
+
+
+def as_json(text: str) -> dict | None:
+    """The text read as JSON, or None where it is none."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def mean(values: Sequence[float]) -> float:
+    """The mean, and 0 where there is nothing to average."""
+    return statistics.fmean(values) if values else 0.0
+
+
+def main(arguments: list[str] | None = None) -> list[Score]:
+    """Score a model on the tasks asked for and print the table, a line as soon as it is known."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", type=Path, default=modeling.SHIPPED_BASE_MODEL)
+    parser.add_argument("--only", nargs="*", help="base, chris")
+    options = parser.parse_args(arguments)
+    wanted = set(options.only or ["base", "chris"])
+    model, tokenizer = modeling.load_base(str(options.model))
+    print("| what | measured | cases |\n|---|---|---|", flush=True)
+    scores: list[Score] = []
+
+    def report(measure: Callable[[], list[Score]]) -> None:
+        for score in measure():
+            print(score.line(), flush=True)
+            scores.append(score)
+
+    if "base" in wanted:
+        report(lambda: task_bits(model, tokenizer))
+        report(lambda: task_mails(model, tokenizer))
+        report(lambda: task_points(options.model))
+        report(lambda: task_contexts(model, tokenizer))
+        report(lambda: task_questions(model, tokenizer))
+        report(lambda: task_messages(model, tokenizer))
+    if "chris" in wanted:
+        with tempfile.TemporaryDirectory() as job:
+            report(lambda: task_chris(options.model, Path(job)))
+    return scores
+
+
+if __name__ == "__main__":
+    main()

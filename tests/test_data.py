@@ -1,0 +1,74 @@
+"""The shipped data sets: complete, free of duplicates, and with gold that can be right."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+
+import pytest
+
+from helpers import config, dataset, evaluation
+
+
+def read(name: str) -> list[dict]:
+    return dataset.read_jsonl(config.DATA / name)
+
+
+@pytest.fixture(scope="module")
+def faq() -> list[dict]:
+    return read("faq/faq.jsonl")
+
+
+def test_every_folder_of_data_has_a_card():
+    folders = [folder for folder in config.DATA.iterdir() if folder.is_dir()]
+    assert folders
+    for folder in folders:
+        card = (folder / "README.md").read_text(encoding="utf-8")
+        assert "CC BY 4.0" in card
+        assert "imits" in card
+
+
+def test_there_are_120_questions_with_three_paraphrases_each(faq):
+    assert len(faq) == len({entry["id"] for entry in faq}) == 120
+    for entry in faq:
+        wordings = [entry["question"], *entry["paraphrases"], *entry.get("oblique", [])]
+        assert len(entry["paraphrases"]) == 3
+        assert len({wording.lower() for wording in wordings}) == len(wordings)
+
+
+def test_each_key_stands_in_its_own_answer_only(faq):
+    for entry in faq:
+        holders = [e["id"] for e in faq if evaluation.contains_answer(e["answer"], entry["key"])]
+        assert holders == [entry["id"]]
+        assert not any(evaluation.contains_answer(q, entry["key"]) for q in entry["paraphrases"])
+
+
+def test_25_facts_change_and_the_new_answer_drops_the_old_key(faq):
+    known = {entry["id"]: entry for entry in faq}
+    changed = read("faq/changed_facts.jsonl")
+    assert len(changed) == len({row["id"] for row in changed}) == 25
+    for row in changed:
+        assert row["old_key"] == known[row["id"]]["key"]
+        assert evaluation.contains_answer(row["answer"], row["key"])
+        assert not evaluation.contains_answer(row["answer"], row["old_key"])
+
+
+def test_no_two_newsletters_are_near_duplicates():
+    texts = [example["messages"][2]["content"] for example in dataset.build_examples()]
+    assert len(texts) == 200
+    shingles = [shingle(text) for text in texts]
+    for one, other in combinations(shingles, 2):
+        assert len(one & other) / len(one | other) < 0.2
+
+
+def shingle(text: str, width: int = 5) -> set[tuple[str, ...]]:
+    words = text.lower().split()
+    return {tuple(words[i : i + width]) for i in range(len(words) - width + 1)}
+
+
+def test_the_drafts_hold_little_that_their_mails_do_not_say():
+    covered = [
+        evaluation.coverage(example["messages"][1]["content"], example["messages"][2]["content"])
+        for example in dataset.build_examples()
+    ]
+    assert sum(covered) / len(covered) > 0.95
