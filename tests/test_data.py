@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import combinations
 
 import pytest
@@ -72,3 +71,29 @@ def test_the_drafts_hold_little_that_their_mails_do_not_say():
         for example in dataset.build_examples()
     ]
     assert sum(covered) / len(covered) > 0.95
+
+
+def test_the_law_has_150_texts_and_120_questions_that_point_into_them():
+    documents, questions = read("law/documents.jsonl"), read("law/questions.jsonl")
+    known = {document["id"]: document for document in documents}
+    assert len(known) == len(documents) == 150
+    assert len({question["question"] for question in questions}) == len(questions) == 120
+    assert {document["type"] for document in documents} == {"statute", "decision", "article"}
+    for question in questions:
+        grades = [*question["exact"], *question["related"], *question["traps"]]
+        assert len(set(grades)) == len(grades)
+        assert set(grades) <= set(known)
+
+
+def test_every_trap_of_the_law_shares_a_word_with_the_exact_text():
+    known = {document["id"]: document for document in read("law/documents.jsonl")}
+    for question in read("law/questions.jsonl"):
+        exact = " ".join(known[name]["text"] for name in question["exact"] + question["related"])
+        traps = " ".join(known[name]["text"] for name in question["traps"])
+        assert evaluation.content_words(exact) & evaluation.content_words(traps)
+
+
+def test_no_two_legal_texts_are_near_duplicates():
+    shingles = [shingle(document["text"]) for document in read("law/documents.jsonl")]
+    for one, other in combinations(shingles, 2):
+        assert len(one & other) / len(one | other) < 0.2

@@ -238,9 +238,7 @@ def _copy(sources: Sources, rng: random.Random) -> Document:
     """Small exercises in copying: repeat a text, mark it with emoji, list its parts."""
     forms = ["the {adjective} {product}", "{person} from {town}", "{topic}", "{number} {unit}"]
     forms += ["{company}", "{feature}"]
-    things = [
-        grammar.fill(rng.choice(forms), sources.words, rng) for _ in range(rng.randint(2, 6))
-    ]
+    things = [grammar.fill(rng.choice(forms), sources.words, rng) for _ in range(rng.randint(2, 6))]
     line = ", ".join(things)
     kind = rng.randrange(5)
     if kind == 0:

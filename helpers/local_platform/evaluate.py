@@ -20,18 +20,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from helpers import dataset, evaluation
 from helpers.local_platform import modeling, training
-from helpers.local_platform.generation import GenerationRequest, Generator
+from helpers.local_platform.embedding import Embedder
+from helpers.local_platform.generation import GenerationRequest, Generator, merge_adapter
+from helpers.local_platform.grammar import sentences
 
 EVAL = modeling.SHIPPED_BASE_MODEL / "eval"
 UNKNOWN = "I don't know."
 BATCH = 16
 MAIL_PROMPT = "You write e-mails. The user gives the points."
+PLAIN_PROMPT = "Answer the question in one sentence. If you do not know, say: I don't know."
 CONTEXT_PROMPT = (
-    "Answer the question from the context. If the context lacks the answer, say: I don't know."
+    "Answer the question from the context in one sentence. "
+    "If the context lacks the answer, say: I don't know."
 )
 POINTS_TOOL = {
     "type": "function",
@@ -141,8 +146,6 @@ def well_formed(texts: Sequence[str]) -> list[bool]:
 
 def sentences_of(mail: str) -> list[str]:
     """The sentences of a mail's paragraphs: lines that do not end in a comma and have 4 words."""
-    from helpers.local_platform.grammar import sentences
-
     found = []
     for paragraph in mail.split("\n\n")[1:]:
         if not paragraph.split("\n")[0].rstrip().endswith(","):
@@ -159,9 +162,7 @@ def task_bits(model, tokenizer) -> list[Score]:
         answer = {"role": "assistant", "content": row["mail"]}
         ids, mask = modeling.encode_example(tokenizer, {"messages": [*messages, answer]})
         logits = model(input_ids=torch.tensor([ids])).logits[0, :-1].float()
-        losses = torch.nn.functional.cross_entropy(
-            logits, torch.tensor(ids[1:]), reduction="none"
-        )
+        losses = torch.nn.functional.cross_entropy(logits, torch.tensor(ids[1:]), reduction="none")
         bits += (losses * torch.tensor(mask[1:])).sum().item() / math.log(2)
         characters += len(row["mail"])
     return [Score("held-out mails, given their points", bits / characters, len(rows), "bits/char")]
@@ -201,7 +202,7 @@ def task_points(folder: Path) -> list[Score]:
         found.append(evaluation.coverage(points, row["mail"]))
     return [
         Score("task 2: valid structured output", mean(valid), len(valid)),
-        Score("task 2: content words of the points that stand in the mail", mean(found), len(found)),
+        Score("task 2: content words of the points that the mail holds", mean(found), len(found)),
     ]
 
 
@@ -209,11 +210,7 @@ def task_contexts(model, tokenizer) -> list[Score]:
     """Task 3: an answer from the context, or the admission that it lacks one."""
     rows = read("contexts")
     prompts = [
-        prompt(
-            CONTEXT_PROMPT,
-            "Context:\n" + "\n".join(f"- {s}" for s in row["context"]) + f"\n\nQuestion: {row['question']}",
-        )
-        for row in rows
+        prompt(CONTEXT_PROMPT, with_context(row["context"], row["question"])) for row in rows
     ]
     answers = answer_all(model, tokenizer, prompts, 60)
     pairs = list(zip(rows, answers, strict=True))
@@ -228,8 +225,8 @@ def task_contexts(model, tokenizer) -> list[Score]:
 def task_questions(model, tokenizer) -> list[Score]:
     """Task 4: no answer invented where there is no context."""
     rows = read("questions")
-    system = "Answer the question in one sentence. If you do not know, say: I don't know."
-    answers = answer_all(model, tokenizer, [prompt(system, row["question"]) for row in rows], 40)
+    prompts = [prompt(PLAIN_PROMPT, row["question"]) for row in rows]
+    answers = answer_all(model, tokenizer, prompts, 40)
     honest = [same(UNKNOWN, answer) for answer in answers]
     return [Score("task 4: no invented fact", mean(honest), len(honest))]
 
@@ -249,10 +246,12 @@ def task_messages(model, tokenizer) -> list[Score]:
     return [Score("task 5: every field right, before tuning", mean(exact), len(exact))]
 
 
-def fine_tune(folder: Path, examples: list[dict], job: Path) -> tuple[object, object, float]:
-    """Train an adapter with automatic settings; (merged model, tokenizer, seconds)."""
+def fine_tune(
+    folder: Path, examples: list[dict], job: Path, epochs: int | str = "auto"
+) -> tuple[object, object, float]:
+    """Train an adapter with automatic settings; returns (merged model, tokenizer, seconds)."""
     file = dataset.write_jsonl(job / "training.jsonl", examples)
-    chosen = training.auto_hyperparameters(len(examples), {})
+    chosen = training.auto_hyperparameters(len(examples), {"n_epochs": epochs})
     started = time.perf_counter()
     training.train(
         training.TrainingSpec(str(folder), None, file, None, seed=1, job_dir=job, **chosen),
@@ -261,8 +260,6 @@ def fine_tune(folder: Path, examples: list[dict], job: Path) -> tuple[object, ob
     seconds = time.perf_counter() - started
     model, tokenizer = modeling.load_base(str(folder))
     last = max((job / "checkpoints").glob("step-*"), key=lambda p: int(p.name[5:]))
-    from helpers.local_platform.generation import merge_adapter
-
     return merge_adapter(model, last), tokenizer, seconds
 
 
@@ -284,6 +281,74 @@ def task_chris(folder: Path, job: Path) -> list[Score]:
         Score("ChrisGPT: repeated 4-grams", mean(repeated), len(repeated)),
         Score("ChrisGPT: training, 150 mails and 3 epochs", seconds, len(examples), "s"),
     ]
+
+
+def task_faq(folder: Path, job: Path) -> list[Score]:
+    """The FAQ of notebook 06 by fine-tuning, by retrieval (the first passage found) and by both."""
+    faq, changed = (read_data(f"faq/{name}.jsonl") for name in ("faq", "changed_facts"))
+    base = modeling.load_base(str(folder))
+    tuned = fine_tune(folder, faq_examples(faq), job, epochs=8)[:2]
+    now = {row["id"]: row for row in changed}
+    known = [entry for entry in faq if entry["id"] not in now]
+    asked = {
+        "trained wording": [(entry["question"], entry["key"]) for entry in known],
+        "paraphrase": [(text, entry["key"]) for entry in known for text in entry["paraphrases"]],
+        "changed fact": [(e["question"], now[e["id"]]["key"]) for e in faq if e["id"] in now],
+    }
+    entries = [{**entry, **now.get(entry["id"], {})} for entry in faq]
+    find = searcher(entries)
+    scores = []
+    for group, pairs in asked.items():
+        bare = [prompt(PLAIN_PROMPT, question) for question, _ in pairs]
+        found = [prompt(CONTEXT_PROMPT, with_context([find(q)], q)) for q, _ in pairs]
+        ways = [("fine-tuned", tuned, bare), ("retrieval", base, found), ("both", tuned, found)]
+        for name, (model, tokenizer), prompts in ways:
+            answers = answer_all(model, tokenizer, prompts, 60)
+            right = [
+                evaluation.contains_answer(answer, key)
+                for answer, (_, key) in zip(answers, pairs, strict=True)
+            ]
+            scores.append(Score(f"FAQ, {name}: {group}", mean(right), len(right)))
+    return scores
+
+
+def faq_examples(faq: list[dict]) -> list[dict]:
+    """Training examples as in notebook 06: each question bare and with its passage, some with a
+    passage that does not help."""
+    examples = []
+    for number, entry in enumerate(faq):
+        question, answer = entry["question"], entry["answer"]
+        stray = with_context([faq[(number + 7) % len(faq)]["answer"]], question)
+        pairs = [(PLAIN_PROMPT, question, answer)]
+        pairs.append((CONTEXT_PROMPT, with_context([answer], question), answer))
+        if number % 3 == 0:
+            pairs.append((CONTEXT_PROMPT, stray, UNKNOWN))
+        examples += [
+            {"messages": [*prompt(system, user), {"role": "assistant", "content": reply}]}
+            for system, user, reply in pairs
+        ]
+    return examples
+
+
+def searcher(entries: list[dict]) -> Callable[[str], str]:
+    """A function from a question to the answer of the entry nearest to it in meaning."""
+    embedder = Embedder()
+    vectors = np.stack(embedder.embed([f"{e['question']} {e['answer']}" for e in entries])[0])
+
+    def find(question: str) -> str:
+        return entries[int(np.argmax(vectors @ embedder.embed([question])[0][0]))]["answer"]
+
+    return find
+
+
+def with_context(passages: Sequence[str], question: str) -> str:
+    """The user's message of a question that is to be answered from passages."""
+    return "Context:\n" + "\n".join(f"- {p}" for p in passages) + f"\n\nQuestion: {question}"
+
+
+def read_data(name: str) -> list[dict]:
+    """The rows of a JSONL file of the course's data."""
+    return dataset.read_jsonl(modeling.SHIPPED_BASE_MODEL.parent / name)
 
 
 def same(expected: str, answer: str) -> bool:
@@ -312,28 +377,28 @@ def main(arguments: list[str] | None = None) -> list[Score]:
     """Score a model on the tasks asked for and print the table, a line as soon as it is known."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, default=modeling.SHIPPED_BASE_MODEL)
-    parser.add_argument("--only", nargs="*", help="base, chris")
+    parser.add_argument("--only", nargs="*", help="base, chris, faq")
     options = parser.parse_args(arguments)
-    wanted = set(options.only or ["base", "chris"])
+    wanted = set(options.only or ["base", "chris", "faq"])
     model, tokenizer = modeling.load_base(str(options.model))
     print("| what | measured | cases |\n|---|---|---|", flush=True)
     scores: list[Score] = []
 
-    def report(measure: Callable[[], list[Score]]) -> None:
-        for score in measure():
-            print(score.line(), flush=True)
-            scores.append(score)
+    def report(found: list[Score]) -> None:
+        scores.extend(found)
+        print("\n".join(score.line() for score in found), flush=True)
 
     if "base" in wanted:
-        report(lambda: task_bits(model, tokenizer))
-        report(lambda: task_mails(model, tokenizer))
-        report(lambda: task_points(options.model))
-        report(lambda: task_contexts(model, tokenizer))
-        report(lambda: task_questions(model, tokenizer))
-        report(lambda: task_messages(model, tokenizer))
-    if "chris" in wanted:
-        with tempfile.TemporaryDirectory() as job:
-            report(lambda: task_chris(options.model, Path(job)))
+        report(task_bits(model, tokenizer))
+        report(task_mails(model, tokenizer))
+        report(task_points(options.model))
+        report(task_contexts(model, tokenizer))
+        report(task_questions(model, tokenizer))
+        report(task_messages(model, tokenizer))
+    for name, measure in (("chris", task_chris), ("faq", task_faq)):
+        if name in wanted:
+            with tempfile.TemporaryDirectory() as job:
+                report(measure(options.model, Path(job)))
     return scores
 
 

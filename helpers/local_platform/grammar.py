@@ -10,13 +10,60 @@ import random
 import re
 
 DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-MONTHS = (
-    "January February March April May June July August September October November December".split()
-)
-COMMON_STARTS = (
-    "the a an it you we our your this these those there all each every some most many old new they "
-    "in on at for with without when if after before no nobody people please one two three".split()
-)
+MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
+COMMON_STARTS = [
+    "the",
+    "a",
+    "an",
+    "it",
+    "you",
+    "we",
+    "our",
+    "your",
+    "this",
+    "these",
+    "those",
+    "there",
+    "all",
+    "each",
+    "every",
+    "some",
+    "most",
+    "many",
+    "old",
+    "new",
+    "they",
+    "in",
+    "on",
+    "at",
+    "for",
+    "with",
+    "without",
+    "when",
+    "if",
+    "after",
+    "before",
+    "no",
+    "nobody",
+    "people",
+    "please",
+    "one",
+    "two",
+    "three",
+]
 BRIEFS = {  # what an author's note asks for -> how a mail says it
     "Describe": "describes",
     "Explain": "explains",
@@ -123,7 +170,22 @@ def _number(rng: random.Random) -> str:
             str(rng.randint(10, 95) * 10),
             f"{rng.randint(1, 99)}.{rng.randint(10, 99)}",
             f"{rng.randint(1, 9)},{rng.randint(0, 999):03d}",
-            rng.choice("two three four five six seven eight nine ten twelve twenty thirty".split()),
+            rng.choice(
+                [
+                    "two",
+                    "three",
+                    "four",
+                    "five",
+                    "six",
+                    "seven",
+                    "eight",
+                    "nine",
+                    "ten",
+                    "twelve",
+                    "twenty",
+                    "thirty",
+                ]
+            ),
         ]
     )
 

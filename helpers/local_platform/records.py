@@ -10,7 +10,20 @@ import random
 
 from helpers.local_platform import grammar
 
-NUMBER_WORDS = "one two three four five six seven eight nine ten eleven twelve".split()
+NUMBER_WORDS = [
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+]
 NAMES = {  # field -> other names it may be asked for by
     "name": ["name", "customer", "sender", "contact"],
     "product": ["product", "article", "thing"],
@@ -25,7 +38,7 @@ NAMES = {  # field -> other names it may be asked for by
     "problem": ["problem", "fault"],
 }
 SAID = {
-    "name": ["This is {x}.", "My name is {x}.", "{x} here.", "Kind regards, {x}", "It's {x} again."],
+    "name": ["This is {x}.", "My name is {x}.", "{x} here.", "It's {x} again."],
     "product": ["I ordered the {x}.", "It is about my {x}.", "Your {x} is my third one."],
     "town": ["I live in {x}.", "Please deliver to {x}.", "We moved to {x} last week."],
     "day": ["It should arrive on {x}.", "{x} suits me.", "Please come on {x}."],
@@ -119,9 +132,7 @@ def _order(words: dict, rng: random.Random) -> tuple[str, str, dict]:
     if rng.random() < 0.5:
         rng.shuffle(spoken)
     names = rng.choice([("kind", "who", "things", "on"), ("wish", "buyer", "articles", "day")])
-    answer = dict(
-        zip(names, (kind, {"name": who, "phone": phone}, things, day), strict=True)
-    )
+    answer = dict(zip(names, (kind, {"name": who, "phone": phone}, things, day), strict=True))
     system = f"Write the message as JSON: {', '.join(names)}."
     return system, f"Sent on {sent}\n\n{' '.join(spoken)}", answer
 
@@ -160,5 +171,5 @@ def _day(sent: str, rng: random.Random) -> tuple[str, str]:
             other = rng.choice([d for d in grammar.DAYS if d != day])
             said = f"{other}, sorry, {day}"
     when = said if said in ahead else f"on {said}"
-    frame = rng.choice(["Can you come {on}?", "I need it {on}.", "{x} would be good.", "It's for {x}."])
+    frame = rng.choice(["Can you come {on}?", "I need it {on}.", "{x} would be good."])
     return grammar.upper(frame.replace("{on}", when).replace("{x}", said)), day

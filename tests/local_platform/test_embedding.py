@@ -77,7 +77,10 @@ def test_tokens_of_the_model_do_as_well_as_the_text(embedder):
         ([[0, 30522]], "30521"),
         ([[-1]], "Token ids"),
         ([["a"]], "Token ids"),
-        (["word " * (MAX_TOKENS + 1)], f"at most {MAX_TOKENS} tokens; an input has {MAX_TOKENS+1}"),
+        (
+            ["word " * (MAX_TOKENS + 1)],
+            f"at most {MAX_TOKENS} tokens; an input has {MAX_TOKENS + 1}",
+        ),
         ([[7] * (MAX_TOKENS + 1)], "chunks"),
     ],
 )

@@ -132,9 +132,9 @@ def test_greedy_decoding_equals_that_of_transformers(generators, family):
         ASK, add_generation_prompt=True, return_dict=True, return_tensors="pt"
     )
     size = prompt["input_ids"].shape[1]
-    theirs = model.generate(
-        **prompt, do_sample=False, max_new_tokens=30, suppress_tokens=other
-    )[0, size:]
+    theirs = model.generate(**prompt, do_sample=False, max_new_tokens=30, suppress_tokens=other)[
+        0, size:
+    ]
     assert ours.text == tokenizer.decode(theirs, skip_special_tokens=True)
     assert ours.usage.prompt_tokens == size
     if ours.reasons == ["length"]:
@@ -200,9 +200,7 @@ def test_penalties_drive_out_repetition(generator):
     bias = {str(token): 15}
     plain = collect(generator, temperature=0, max_tokens=12, logit_bias=bias)
     assert plain.text == word * 12
-    often = collect(
-        generator, temperature=0, max_tokens=12, logit_bias=bias, frequency_penalty=2.0
-    )
+    often = collect(generator, temperature=0, max_tokens=12, logit_bias=bias, frequency_penalty=2.0)
     once = collect(generator, temperature=0, max_tokens=12, logit_bias=bias, presence_penalty=2.0)
     assert once.text.count(word) > often.text.count(word)
     negative = collect(generator, temperature=0, max_tokens=12, frequency_penalty=-2.0, seed=1)

@@ -23,9 +23,7 @@ def sources():
 
 
 def test_the_stream_of_documents_is_a_function_of_the_seed(sources):
-    first, again, other = (
-        list(islice(corpus.documents(sources, seed), 60)) for seed in (1, 1, 2)
-    )
+    first, again, other = (list(islice(corpus.documents(sources, seed), 60)) for seed in (1, 1, 2))
     assert first == again
     assert first != other
 
