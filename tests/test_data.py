@@ -85,12 +85,15 @@ def test_the_law_has_150_texts_and_120_questions_that_point_into_them():
         assert set(grades) <= set(known)
 
 
-def test_every_trap_of_the_law_shares_a_word_with_the_exact_text():
+def test_every_trap_of_the_law_shares_a_stem_with_the_texts_that_count():
     known = {document["id"]: document for document in read("law/documents.jsonl")}
+
+    def stems(names: list[str]) -> set[str]:
+        texts = (known[name]["title"] + " " + known[name]["text"] for name in names)
+        return {word[:5] for text in texts for word in evaluation.content_words(text)}
+
     for question in read("law/questions.jsonl"):
-        exact = " ".join(known[name]["text"] for name in question["exact"] + question["related"])
-        traps = " ".join(known[name]["text"] for name in question["traps"])
-        assert evaluation.content_words(exact) & evaluation.content_words(traps)
+        assert stems(question["exact"] + question["related"]) & stems(question["traps"])
 
 
 def test_no_two_legal_texts_are_near_duplicates():
