@@ -57,6 +57,7 @@ class Sources:
     mails: list
     styled: list
     casual: list
+    statements: list
     prose: list = field(default_factory=list)
 
 
@@ -70,12 +71,18 @@ def load_sources(prose_path: Path | None = None, folder: Path = CORPUS) -> Sourc
     if prose_path:
         with gzip.open(prose_path, "rt", encoding="utf-8") as lines:
             prose = [json.loads(line)["text"] for line in lines]
+    words = json.loads((folder / "lexicon.json").read_text(encoding="utf-8"))
+    mails = _lines(folder / "mails.jsonl")
+    casual = [row["text"] for row in _lines(folder / "casual.jsonl")]
+    written = [paragraph for mail in mails for paragraph in mail["mail"].split("\n\n")]
     return Sources(
-        words=json.loads((folder / "lexicon.json").read_text(encoding="utf-8")),
+        words=words,
         facts=_lines(folder / "facts.jsonl"),
-        mails=_lines(folder / "mails.jsonl"),
+        mails=mails,
         styled=_lines(folder / "styled.jsonl"),
-        casual=[row["text"] for row in _lines(folder / "casual.jsonl")],
+        casual=casual,
+        statements=words["clauses"]
+        + [s for text in written + casual for s in grammar.statements(text)],
         prose=prose,
     )
 

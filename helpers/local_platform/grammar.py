@@ -282,11 +282,16 @@ def _clause(kind: str, sources, rng: random.Random) -> str:
         frame = rng.choice(sources.facts)["s"]
         return put(frame, slots(sources.words, rng)).rstrip(".")
     if kind == "prose" and sources.prose:
-        found = [s for s in sentences(rng.choice(sources.prose)) if 4 < len(s.split()) < 16]
-        plain = [s for s in found if re.fullmatch(r"[A-Z][\w ,'-]+\.", s)]
-        if plain:
-            return rng.choice(plain).rstrip(".")
-    return rng.choice(sources.words["clauses"])
+        found = statements(rng.choice(sources.prose))
+        if found:
+            return rng.choice(found)
+    return rng.choice(sources.statements)
+
+
+def statements(text: str) -> list[str]:
+    """The plain statements among a text's sentences: 5 to 15 words, no figures or brackets."""
+    found = [s for s in sentences(text) if 4 < len(s.split()) < 16]
+    return [s.rstrip(".") for s in found if re.fullmatch(r"[A-Z][\w ,'-]+\.", s)]
 
 
 def _as_noted(text: str, rng: random.Random) -> str:
