@@ -1,4 +1,4 @@
-"""The workbook's one command: python -m helpers lab | run | test | doctor | platform
+"""The workbook's one command: python -m helpers lab | run | test | doctor | platform | results
 
 This file imports only the standard library, because it runs before anything is installed: it
 makes `.venv`, installs the requirements there, and starts itself again inside.
@@ -36,6 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
         from helpers import doctor
 
         return doctor.main()
+    if options.command == "results":
+        return class_results(options.files, options.out)
     if os.environ.get(INSIDE) or options.here:
         return run_inside(options)
     wanted = ROOT / ("requirements-dev.txt" if options.command == "test" else "requirements.txt")
@@ -66,6 +68,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     test = commands.add_parser("test", help="set up and run the tests")
     test.add_argument("pytest", nargs=argparse.REMAINDER, help="passed on to pytest")
     commands.add_parser("doctor", help="say what is missing or misconfigured, with the cure")
+    results = commands.add_parser("results", help="for teachers: a class's progress as one CSV")
+    results.add_argument("files", nargs="+", type=Path, help="the learners' progress.json files")
+    results.add_argument("--out", type=Path, default=ROOT / "output" / "class.csv")
     platform = commands.add_parser("platform", help="the local platform by hand")
     platform.add_argument("action", choices=["start", "stop", "status", "reset"])
     return parser.parse_args(arguments)
@@ -85,6 +90,19 @@ def run_inside(options: argparse.Namespace) -> int:
     from helpers import runner
 
     return runner.main(only=options.only, in_place=options.in_place)
+
+
+def class_results(files: list[Path], target: Path) -> int:
+    """Write the table of a class and say how it went; returns the exit status."""
+    from helpers import classroom
+
+    try:
+        rows = classroom.export(files, target)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{target}: {len(rows)} learners")
+    return 0
 
 
 def supported(version: tuple[int, int] = sys.version_info[:2]) -> bool:

@@ -153,6 +153,57 @@ def load(number: str) -> dict[str, Exercise]:
     return {exercise.id: exercise for exercise in module.EXERCISES}
 
 
+@dataclass(frozen=True)
+class Board:
+    """How far a learner has come: one row a notebook, one mark an exercise."""
+
+    rows: dict[str, dict[str, str]]
+
+    @property
+    def green(self) -> tuple[int, int]:
+        """(exercises answered right, exercises in all)."""
+        outcomes = [outcome for row in self.rows.values() for outcome in row.values()]
+        return outcomes.count("right"), len(outcomes)
+
+    def __repr__(self) -> str:
+        lines = [
+            f"{number}  " + "  ".join(f"{id_} {MARKS[outcome][0]}" for id_, outcome in row.items())
+            for number, row in self.rows.items()
+        ]
+        right, all_of_them = self.green
+        return "\n".join([*lines, f"{right} of {all_of_them} right"])
+
+    def _repr_html_(self) -> str:
+        cells = "".join(
+            f"<tr><th scope='row'>{number}</th>" + "".join(map(_cell, row.items())) + "</tr>"
+            for number, row in self.rows.items()
+        )
+        right, all_of_them = self.green
+        caption = f"<caption>{right} of {all_of_them} exercises right</caption>"
+        return f"<table>{caption}{cells}</table>"
+
+
+MARKS = {  # outcome -> sign and word: never told by colour alone
+    "right": ("+", "right"),
+    "wrong": ("x", "not yet"),
+    "untouched": (".", "untouched"),
+}
+
+
+def _cell(item: tuple[str, str]) -> str:
+    id_, outcome = item
+    sign, word = MARKS[outcome]
+    return f"<td style='color:{COLOURS[outcome]}'>{id_} <b>{sign}</b> {word}</td>"
+
+
+def board() -> Board:
+    """The progress of this learner over all notebooks."""
+    done = progress()
+    folder = config.ROOT / "helpers" / "exercise_sets"
+    numbers = sorted(path.stem.removeprefix("nb") for path in folder.glob("nb*.py"))
+    return Board({n: {id_: done.get(id_, "untouched") for id_ in load(n)} for n in numbers})
+
+
 def progress() -> dict[str, str]:
     """The last outcome of each exercise that was checked."""
     path = config.OUTPUT / "progress.json"

@@ -55,6 +55,28 @@ def ex_nearest(vectors, query):
     scores = [sum(a * b for a, b in zip(vector, query)) for vector in vectors]
     return scores.index(max(scores))"""
 
+SITUATIONS = {"tone": "fine-tuning", "prices": "retrieval", "trial": "prompting"}
+
+
+def _plan(answer: object) -> None:
+    if not isinstance(answer, dict):
+        raise Wrong("A dictionary is asked for: a tool for each of the three needs.")
+    missing = [need for need in SITUATIONS if not answer.get(need)]
+    if missing:
+        raise Wrong(f"No tool yet for: {', '.join(missing)}.")
+    chosen = {need: one_of(answer[need], tuple(SITUATIONS.values())) for need in SITUATIONS}
+    if chosen["prices"] == "fine-tuning":
+        raise Wrong("Prices: they would be frozen on the day of the training.")
+    if chosen["prices"] == "prompting":
+        raise Wrong("Prices: ten thousand do not fit into a prompt. Fetch the few you need.")
+    if chosen["tone"] == "retrieval":
+        raise Wrong("Tone: a passage brings facts into an answer, not a way of speaking.")
+    if chosen["tone"] == "prompting":
+        raise Wrong("Tone: a long prompt holds it for a while, and you pay for it in every call.")
+    if chosen["trial"] != "prompting":
+        raise Wrong("Trial: for twenty messages and one afternoon, what needs no preparation?")
+
+
 EXERCISES = [
     Exercise(
         "01.1",
@@ -103,6 +125,27 @@ EXERCISES = [
             (lambda v, q: 0, "closer"),
             (lambda v, q: 1, "sign"),
             (lambda v: 0, "stopped"),
+        ),
+    ),
+    Exercise(
+        "01.4",
+        "A tool for each of three needs.",
+        _plan,
+        ("Ask of each need: does it change, and how often is it used?",
+         "What changes belongs outside the model; what repeats belongs inside; what is tried once "
+         "belongs in the prompt."),
+        'ex_plan = {"tone": "fine-tuning", "prices": "retrieval", "trial": "prompting"}',
+        "The tools are parts of one system, not rivals: most products end up with all three.",
+        right=(dict(SITUATIONS), {**SITUATIONS, "tone": "Fine-tuning"}),
+        wrongs=(
+            ({**SITUATIONS, "prices": "fine-tuning"}, "frozen"),
+            ({**SITUATIONS, "prices": "prompting"}, "fit into"),
+            ({**SITUATIONS, "tone": "retrieval"}, "way of speaking"),
+            ({**SITUATIONS, "tone": "prompting"}, "every call"),
+            ({**SITUATIONS, "trial": "retrieval"}, "afternoon"),
+            ({**SITUATIONS, "trial": "magic"}, "none of"),
+            ({"tone": "fine-tuning"}, "prices"),
+            ("fine-tuning", "dictionary"),
         ),
     ),
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from helpers.exercises import Exercise, Wrong, returned
 
@@ -68,6 +69,43 @@ def _right_leaks(train_answers, test_answers):
     return [text for text in test_answers if text.strip() in known]
 
 
+def _redact(answer: object) -> None:
+    found = returned(answer, "Ann met Annabel. Ann waved.", {"Ann": "{User}"})
+    if not isinstance(found, str):
+        raise Wrong("The changed text is asked for.")
+    if "{User}abel" in found:
+        raise Wrong("Annabel lost half of her name: replace whole words only.")
+    if found.count("{User}") == 1:
+        raise Wrong("One Ann is still there. Replace every occurrence.")
+    if found != "{User} met Annabel. {User} waved.":
+        raise Wrong("Ann must go, Annabel must stay, and nothing else may change.")
+    nested = returned(answer, "To Ann Lee, Hill Row 3", {"Ann": "{User}", "Ann Lee": "{Name}"})
+    if "{User}" in nested:
+        raise Wrong("'Ann Lee' was torn apart by 'Ann'. Begin with the longest.")
+    if returned(answer, "It costs 3.50 (net).", {"3.50": "{Price}"}) != "It costs {Price} (net).":
+        raise Wrong("A point in what is sought has to be a point. Have you used `re.escape`?")
+
+
+def _right_redact(text, known):
+    for item in sorted(known, key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(item)}(?!\w)", known[item], text)
+    return text
+
+
+def _in_order(text, known):
+    for item, sign in known.items():
+        text = re.sub(rf"\b{re.escape(item)}\b", sign, text)
+    return text
+
+
+SOLUTION_REDACT = r"""import re
+
+def ex_redact(text, known):
+    for item in sorted(known, key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(item)}(?!\w)", known[item], text)
+    return text"""
+
+
 EXERCISES = [
     Exercise(
         "02.1",
@@ -130,6 +168,24 @@ EXERCISES = [
             (lambda a, b: [t for t in b if t.strip() not in {s.strip() for s in a}], "Not these"),
             (lambda a, b: [t for t in b if t.split() in [s.split() for s in a]], "the middle"),
             ([], "def"),
+        ),
+    ),
+    Exercise(
+        "02.4",
+        "Replace what is known to be personal.",
+        _redact,
+        ("`re.sub` with `\\b` around it finds whole words; `re.escape` takes signs as they are.",
+         "Sort the known items by length, the longest first, and replace one after another."),
+        SOLUTION_REDACT,
+        "Whole words, longest first: then no name is torn apart and no other word is harmed.",
+        right=(_right_redact,),
+        wrongs=(
+            (lambda text, known: text.replace("Ann", "{User}"), "half of her name"),
+            (lambda text, known: re.sub(r"\bAnn\b", "{User}", text, count=1), "still there"),
+            (lambda text, known: "", "must stay"),
+            (lambda text, known: _in_order(text, known), "longest"),
+            (lambda text, known: None, "return"),
+            (["{User}"], "def"),
         ),
     ),
 ]  # fmt: skip

@@ -54,6 +54,33 @@ def _overfits(answer: object) -> None:
         raise Wrong("One epoch cannot rise or fall: return False.")
 
 
+def _stop(answer: object) -> None:
+    losses = [3.0, 2.4, 2.2, 2.5, 2.6, 1.9]
+    found = returned(answer, losses, 2)
+    if found == 5:
+        raise Wrong("By then the training had been stopped: two rounds in a row were no better.")
+    if found == 4:
+        raise Wrong("That is where the training stops. Which checkpoint is kept?")
+    if found in losses:
+        raise Wrong("That is a loss. The position of the checkpoint is asked for, from 0.")
+    if found != 2:
+        raise Wrong("For [3.0, 2.4, 2.2, 2.5, 2.6, 1.9] and a patience of 2 it is another one.")
+    if returned(answer, [3.0, 2.4, 2.6, 2.2, 2.5], 2) != 3:
+        raise Wrong("One bad round is no reason to stop when the patience is 2.")
+    if returned(answer, [3.0, 2.0, 1.0], 2) != 2:
+        raise Wrong("Where the loss falls to the end, the last checkpoint is the best.")
+
+
+def _right_stop(losses, patience):
+    best = 0
+    for position, loss in enumerate(losses):
+        if loss < losses[best]:
+            best = position
+        elif position - best >= patience:
+            break
+    return best
+
+
 EXERCISES = [
     Exercise(
         "04.1",
@@ -102,6 +129,32 @@ EXERCISES = [
             (lambda t, v: t[-1] < t[-2] and v[-1] > v[-2], "IndexError"),
             (lambda t, v: False, "sign"),
             (lambda t, v: 1, "True or False"),
+        ),
+    ),
+    Exercise(
+        "04.4",
+        "Early stopping.",
+        _stop,
+        ("Go through the losses and remember the position of the best one so far.",
+         "Stop as soon as the best one lies `patience` rounds back; then return its position."),
+        "def ex_early_stop(losses, patience):\n"
+        "    best = 0\n"
+        "    for position, loss in enumerate(losses):\n"
+        "        if loss < losses[best]:\n"
+        "            best = position\n"
+        "        elif position - best >= patience:\n"
+        "            break\n"
+        "    return best",
+        "Patience saves time, and may miss a later fall: a trade, as most things in training are.",
+        right=(_right_stop,),
+        wrongs=(
+            (lambda losses, patience: losses.index(min(losses)), "had been stopped"),
+            (lambda losses, patience: _right_stop(losses, patience) + patience, "kept"),
+            (lambda losses, patience: losses[_right_stop(losses, patience)], "is a loss"),
+            (lambda losses, patience: _right_stop(losses, 1), "no reason"),
+            (lambda losses, patience: 0, "another one"),
+            (lambda losses, patience: 2, "no reason"),
+            (lambda losses, patience: None, "return"),
         ),
     ),
 ]  # fmt: skip

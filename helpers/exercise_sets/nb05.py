@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from helpers.exercises import Exercise, Wrong, returned
 
 
@@ -48,13 +50,32 @@ def _right_name(stem, taken):
     return name
 
 
-SOLUTION_NAME = '''\
+SOLUTION_NAME = """\
 def ex_free_name(stem, taken):
     name, number = f"{stem}.txt", 1
     while name in taken:
         number += 1
         name = f"{stem}-{number}.txt"
-    return name'''
+    return name"""
+
+
+def _exposure(answer: object) -> None:
+    found = returned(answer, 4, 1024)
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        raise Wrong("A number is asked for.")
+    if math.isclose(found, -8):
+        raise Wrong("The sign is turned: a low rank means a high exposure.")
+    if math.isclose(found, math.log(256)):
+        raise Wrong("You took the natural logarithm. Exposure is counted in bits.")
+    if math.isclose(found, 256):
+        raise Wrong("How many times likelier than chance? Now take the logarithm of that.")
+    if math.isclose(found, 2):
+        raise Wrong("That is the logarithm of the rank. How large is the whole space?")
+    if not math.isclose(found, 8):
+        raise Wrong("For rank 4 among 1,024 candidates the exposure is another one.")
+    if not math.isclose(returned(answer, 1024, 1024), 0, abs_tol=1e-9):
+        raise Wrong("The last of all candidates is not exposed at all: 0 bits.")
+
 
 EXERCISES = [
     Exercise(
@@ -105,6 +126,26 @@ EXERCISES = [
             (lambda stem, taken: f"{stem}-{len(taken) + 1}.txt" if taken else f"{stem}.txt",
              "first free"),
             (lambda stem: stem, "stopped"),
+        ),
+    ),
+    Exercise(
+        "05.4",
+        "How exposed is a secret?",
+        _exposure,
+        ("Each halving of the candidates is one bit.",
+         "log2 of the number of candidates, less log2 of the rank."),
+        "def ex_exposure(rank, candidates):\n"
+        "    return math.log2(candidates) - math.log2(rank)",
+        "Exposure (Carlini et al. 2019) says how many bits of guessing the model saves a thief.",
+        right=(lambda rank, n: math.log2(n) - math.log2(rank), lambda rank, n: math.log2(n / rank)),
+        wrongs=(
+            (lambda rank, n: math.log2(rank / n), "turned"),
+            (lambda rank, n: math.log(n / rank), "natural"),
+            (lambda rank, n: n / rank, "logarithm"),
+            (lambda rank, n: math.log2(rank), "whole space"),
+            (lambda rank, n: 8, "last of all"),
+            (lambda rank, n: "8", "number"),
+            (3, "def"),
         ),
     ),
 ]  # fmt: skip

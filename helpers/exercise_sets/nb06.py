@@ -55,6 +55,51 @@ def _dot(a, b):
     return sum(x * y for x, y in zip(a, b, strict=True))
 
 
+def _fusion(answer: object) -> None:
+    words, meaning = ["a", "b", "c"], ["c", "a", "d"]
+    found = returned(answer, [words, meaning], 60)
+    if isinstance(found, dict):
+        raise Wrong("The ids in order are asked for, not their scores.")
+    found = list(found)
+    if found and isinstance(found[0], tuple | list):
+        raise Wrong("The ids alone are asked for, without their scores.")
+    if set(found) != {"a", "b", "c", "d"}:
+        raise Wrong("Each id of any ranking must be there once, also those of one ranking only.")
+    if len(found) != 4:
+        raise Wrong("An id stands twice in your list.")
+    if found[::-1] == ["a", "c", "b", "d"]:
+        raise Wrong("The best must come first.")
+    if found != ["a", "c", "b", "d"]:
+        raise Wrong("For [a, b, c] and [c, a, d] the order is another one. Do you add the scores?")
+    if list(returned(answer, [["x", "y", "z"], ["z", "y", "x"], ["y"]], 0)) != ["y", "x", "z"]:
+        raise Wrong("With k = 0 the order is wrong: ranks begin at 1, and ties keep their order.")
+
+
+def _right_fusion(rankings, k=60):
+    scores = {}
+    for ranking in rankings:
+        for rank, name in enumerate(ranking, 1):
+            scores[name] = scores.get(name, 0) + 1 / (k + rank)
+    return sorted(scores, key=scores.get, reverse=True)
+
+
+def _fusion_from_zero(rankings, k=60):
+    scores = {}
+    for ranking in rankings:
+        for rank, name in enumerate(ranking):
+            scores[name] = scores.get(name, 0) + 1 / (k + rank)
+    return sorted(scores, key=scores.get, reverse=True)
+
+
+SOLUTION_FUSION = """\
+def ex_fuse(rankings, k=60):
+    scores = {}
+    for ranking in rankings:
+        for rank, name in enumerate(ranking, 1):
+            scores[name] = scores.get(name, 0) + 1 / (k + rank)
+    return sorted(scores, key=scores.get, reverse=True)"""
+
+
 EXERCISES = [
     Exercise(
         "06.1",
@@ -103,6 +148,26 @@ EXERCISES = [
             (lambda a, b: abs(_cosine_solution(a, b)), "-1"),
             (lambda a, b: _dot(a, b) / (math.hypot(*a) * math.hypot(*b)), "ZeroDivisionError"),
             (lambda a, b: 1.0, "right angle"),
+        ),
+    ),
+    Exercise(
+        "06.4",
+        "One ranking from several.",
+        _fusion,
+        ("Each ranking gives an id 1 / (k + rank) points, the first rank being 1.",
+         "Add the points in a dictionary, then sort its keys by them, the largest first."),
+        SOLUTION_FUSION,
+        "Reciprocal rank fusion (Cormack et al. 2009) needs no common scale: only places count.",
+        right=(_right_fusion,),
+        wrongs=(
+            (lambda rankings, k: sorted(_right_fusion(rankings, k)), "another one"),
+            (lambda rankings, k: _right_fusion(rankings, k)[::-1], "best must come"),
+            (lambda rankings, k: rankings[0], "one ranking only"),
+            (lambda rankings, k: {"a": 1}, "not their scores"),
+            (lambda rankings, k: [(name, 1) for name in rankings[0]], "without"),
+            (lambda rankings, k: [name for r in rankings for name in r], "twice"),
+            (_fusion_from_zero, "ZeroDivisionError"),
+            (lambda rankings, k: None, "return"),
         ),
     ),
 ]  # fmt: skip

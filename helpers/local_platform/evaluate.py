@@ -38,6 +38,12 @@ CONTEXT_PROMPT = (
     "Answer the question from the context in one sentence. "
     "If the context lacks the answer, say: I don't know."
 )
+SYSTEM_ORDER = [
+    {
+        "role": "system",
+        "content": "Write the message as JSON: request, customer, items, when, delivery.",
+    }
+]
 POINTS_TOOL = {
     "type": "function",
     "function": {
@@ -312,6 +318,36 @@ def task_faq(folder: Path, job: Path) -> list[Score]:
     return scores
 
 
+def task_orders(folder: Path, job: Path) -> list[Score]:
+    """Messages to nested JSON: three examples in the prompt, then fine-tuned on 70 % of them."""
+    rows = read_data("orders/orders.jsonl")
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(7)).tolist()
+    cut = round(0.7 * len(rows))
+    shown, held_out = ([rows[i] for i in part] for part in (order[:cut], order[cut:]))
+
+    def examine(name: str, model, tokenizer, before: list[dict]) -> Score:
+        prompts = [[*before, order_messages(row)[1]] for row in held_out]
+        answers = answer_all(model, tokenizer, prompts, 220)
+        exact = [as_json(a) == row["gold"] for a, row in zip(answers, held_out, strict=True)]
+        return Score(f"extraction, {name}: every field right", mean(exact), len(exact))
+
+    base, tokenizer = modeling.load_base(str(folder))
+    few = [message for row in shown[:3] for message in order_messages(row)[1:]]
+    few_shot = examine("three examples in the prompt", base, tokenizer, [*SYSTEM_ORDER, *few])
+    examples = [{"messages": order_messages(row)} for row in shown]
+    model, tokenizer, _ = fine_tune(folder, examples, job, epochs=8)
+    return [few_shot, examine("fine-tuned", model, tokenizer, SYSTEM_ORDER)]
+
+
+def order_messages(row: dict) -> list[dict]:
+    """The conversation of one order: system prompt, message with the day it was sent, record."""
+    gold = json.dumps(row["gold"], ensure_ascii=False)
+    return [
+        *prompt(SYSTEM_ORDER[0]["content"], f"Sent on {row['sent']}\n\n{row['message']}"),
+        {"role": "assistant", "content": gold},
+    ]
+
+
 def faq_examples(faq: list[dict]) -> list[dict]:
     """Training examples as in notebook 06: each question bare and with its passage, some with a
     passage that does not help."""
@@ -377,9 +413,9 @@ def main(arguments: list[str] | None = None) -> list[Score]:
     """Score a model on the tasks asked for and print the table, a line as soon as it is known."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, default=modeling.SHIPPED_BASE_MODEL)
-    parser.add_argument("--only", nargs="*", help="base, chris, faq")
+    parser.add_argument("--only", nargs="*", help="base, chris, faq, orders")
     options = parser.parse_args(arguments)
-    wanted = set(options.only or ["base", "chris", "faq"])
+    wanted = set(options.only or ["base", "chris", "faq", "orders"])
     model, tokenizer = modeling.load_base(str(options.model))
     print("| what | measured | cases |\n|---|---|---|", flush=True)
     scores: list[Score] = []
@@ -395,7 +431,7 @@ def main(arguments: list[str] | None = None) -> list[Score]:
         report(task_contexts(model, tokenizer))
         report(task_questions(model, tokenizer))
         report(task_messages(model, tokenizer))
-    for name, measure in (("chris", task_chris), ("faq", task_faq)):
+    for name, measure in (("chris", task_chris), ("faq", task_faq), ("orders", task_orders)):
         if name in wanted:
             with tempfile.TemporaryDirectory() as job:
                 report(measure(options.model, Path(job)))
