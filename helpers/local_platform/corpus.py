@@ -28,7 +28,7 @@ MIX = {
     "casual": 2,
     "written_mail": 4,
     "plain_mail": 20,
-    "styled_mail": 4,
+    "styled_mail": 5,
     "lively_mail": 10,
     "points_of_mail": 12,
     "answer_from_facts": 22,
