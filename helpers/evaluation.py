@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -95,6 +96,40 @@ def bootstrap_interval(
     means = random.choice(data, size=(draws, data.size)).mean(axis=1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+@dataclass(frozen=True)
+class Variety:
+    """How varied a collection is: the words it has, and the shares (0 to 1) that `variety` takes."""
+
+    words: int
+    type_token_ratio: float
+    distinct_2: float
+    near_duplicates: float
+
+
+def variety(texts: Sequence[str], first: int = 5000, alike: float = 0.5) -> Variety:
+    """How varied texts are. Both ratios fall with length, so they look at the `first` words only.
+
+    Type-token ratio: distinct words / words. distinct-2: distinct pairs of neighbouring words /
+    pairs (Li et al. 2016). A text is a near-duplicate if it shares `alike` of its runs of three
+    words with an earlier text (Jaccard: |A & B| / |A | B|).
+    """
+    split = [re.findall(r"\w+", text.lower()) for text in texts]
+    words = [word for text in split for word in text]
+    start = words[:first]
+    pairs = list(zip(start, start[1:], strict=False))
+    runs = [set(zip(text, text[1:], text[2:], strict=False)) for text in split]
+    double = sum(
+        any(len(one & other) >= alike * max(1, len(one | other)) for other in runs[:number])
+        for number, one in enumerate(runs)
+    )
+    return Variety(
+        len(words),
+        len(set(start)) / max(1, len(start)),
+        len(set(pairs)) / max(1, len(pairs)),
+        double / max(1, len(runs)),
+    )
 
 
 def word_counts(texts: Iterable[str]) -> Counter:

@@ -100,3 +100,26 @@ def test_no_two_legal_texts_are_near_duplicates():
     shingles = [shingle(document["text"]) for document in read("law/documents.jsonl")]
     for one, other in combinations(shingles, 2):
         assert len(one & other) / len(one | other) < 0.2
+
+
+def test_there_are_400_orders_and_each_value_of_the_gold_stands_in_its_message():
+    rows = read("orders/orders.jsonl")
+    assert len(rows) == len({row["id"] for row in rows}) == len({row["message"] for row in rows}) == 400
+    for row in rows:
+        gold, message = row["gold"], row["message"]
+        said = [*gold["customer"].values(), gold["when"]["time"]]
+        assert all(value in message for value in said if value)
+        for item in gold["items"]:
+            assert item["quantity"] >= 1
+            assert all(word[:3] in message.lower() for word in item["product"].lower().split())
+            assert (item["colour"] or "") in message.lower()
+
+
+def test_the_day_of_an_order_follows_from_the_day_it_was_sent():
+    week = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+    later = {"today": 0, "tomorrow": 1, "the day after tomorrow": 2}
+    for row in read("orders/orders.jsonl"):
+        text, day = row["message"].lower(), row["gold"]["when"]["day"]
+        sent = week.index(row["sent"])
+        possible = {week[(sent + days) % 7] for word, days in later.items() if word in text}
+        assert day is None or day in possible or day.lower() in text, row["id"]

@@ -65,3 +65,19 @@ def test_an_interval_lies_in_range_and_is_the_same_each_time(values):
 def test_an_interval_of_nothing_is_refused():
     with pytest.raises(ValueError, match="at least one"):
         evaluation.bootstrap_interval([])
+
+
+def test_variety_counts_words_pairs_and_repetitions():
+    one, other = "the cat sat on the mat today", "a dog ran in my red house"
+    found = evaluation.variety([one, other, one + " again"])
+    assert found.words == 22
+    assert found.near_duplicates == pytest.approx(1 / 3)
+    assert found.type_token_ratio == pytest.approx(14 / 22)
+    assert evaluation.variety([]) == evaluation.Variety(0, 0, 0, 0)
+
+
+@given(st.lists(st.text(), max_size=5))
+def test_variety_is_made_of_shares(texts):
+    found = evaluation.variety(texts)
+    for share in (found.type_token_ratio, found.distinct_2, found.near_duplicates):
+        assert 0 <= share <= 1
