@@ -100,7 +100,7 @@ def bootstrap_interval(
 
 @dataclass(frozen=True)
 class Variety:
-    """How varied a collection is: the words it has, and the shares (0 to 1) that `variety` takes."""
+    """How varied a collection is: its number of words, and the shares (0 to 1) of `variety`."""
 
     words: int
     type_token_ratio: float

@@ -183,6 +183,19 @@ def cost_curves(volume: np.ndarray, costs: Mapping[str, np.ndarray], title: str)
     return _titled(figure, axes, title)
 
 
+def size_curve(shares: Mapping[int, float], title: str) -> Figure:
+    """Share of passages found first (0 to 1) over the numbers kept of each vector, which double."""
+    figure, axes = _new()
+    sizes = list(shares)
+    axes.plot(sizes, [100 * shares[size] for size in sizes], marker="o", color=PALETTE[0])
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(sizes, [str(size) for size in sizes])
+    axes.set_ylim(0, 105)
+    axes.set_xlabel("numbers kept of each vector")
+    axes.set_ylabel("right passage first, per cent")
+    return _titled(figure, axes, title)
+
+
 def cost_scatter(results: pd.DataFrame, title: str) -> Figure:
     """Tokens per answer against the share of right answers, a point an answerer.
 
