@@ -197,6 +197,15 @@ def count_example(example: dict, enc: tiktoken.Encoding | LocalEncoding) -> int:
     return added + sum(count_message(message, enc) for message in example["messages"])
 
 
+def count_jsonl(text: str, model: str) -> int:
+    """Tokens of a training file's text, an example a line, with the encoding of `model`.
+
+    Raises UnknownModel where nobody knows the model's encoding, ValueError for a line of no JSON.
+    """
+    enc = encoding_for(model)
+    return sum(count_example(json.loads(line), enc) for line in text.splitlines() if line.strip())
+
+
 def count_tools(example: dict, enc: tiktoken.Encoding | LocalEncoding) -> int:
     """An estimate of what an example's tool definitions add: the tokens of their compact JSON.
 

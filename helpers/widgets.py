@@ -107,9 +107,9 @@ class JobPanel:
         self.bar.max, self.bar.value = max(1, total), done
         self.bar.description = f"{done}/{total}" if total else "waiting"
         texts = [event.message for event in self.events if event.type != "metrics"][-MESSAGES:]
-        self.messages.value = "<br>".join(_safe(text) for text in texts)
+        self.messages.value = "<br>".join(safe(text) for text in texts)
         for name, button in self.buttons.items():
-            button.disabled = not _possible(name, job.status)
+            button.disabled = not possible(name, job.status)
         ended = job.status in jobs.FINISHED
         if len(history) and (ended or time.monotonic() - self._drawn >= REDRAW):
             self.curve.value = plots.png(self.figure())
@@ -120,7 +120,7 @@ class JobPanel:
         try:
             getattr(self.client.fine_tuning.jobs, action)(self.job_id)
         except openai.APIError as error:
-            self.messages.value = _safe(jobs.explain_error(error))
+            self.messages.value = safe(jobs.explain_error(error))
 
     def history(self) -> pd.DataFrame:
         """The losses so far, a row a step."""
@@ -149,7 +149,7 @@ class JobPanel:
         return rows[columns].round(3).set_index("step")
 
 
-def _possible(action: str, status: str) -> bool:
+def possible(action: str, status: str) -> bool:
     if action == "resume":
         return status == "paused"
     return status in ("validating_files", "queued", "running") or (
@@ -157,5 +157,5 @@ def _possible(action: str, status: str) -> bool:
     )
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;")
