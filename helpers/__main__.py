@@ -1,4 +1,4 @@
-"""The workbook's one command: python -m helpers lab | run | test | doctor | platform | results
+"""The workbook's one command: python -m helpers lab | run | test | doctor | site | ...
 
 This file imports only the standard library, because it runs before anything is installed: it
 makes `.venv`, installs the requirements there, and starts itself again inside.
@@ -40,7 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
         return class_results(options.files, options.out)
     if os.environ.get(INSIDE) or options.here:
         return run_inside(options)
-    wanted = ROOT / ("requirements-dev.txt" if options.command == "test" else "requirements.txt")
+    author = options.command in ("test", "site")
+    wanted = ROOT / ("requirements-dev.txt" if author else "requirements.txt")
     if not ready(wanted) and not install(wanted):
         return 1
     environment = {**os.environ, INSIDE: "1"}
@@ -67,6 +68,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     test = commands.add_parser("test", help="set up and run the tests")
     test.add_argument("pytest", nargs=argparse.REMAINDER, help="passed on to pytest")
+    commands.add_parser("site", help="build the HTML copy of the course in output/site")
     commands.add_parser("doctor", help="say what is missing or misconfigured, with the cure")
     results = commands.add_parser("results", help="for teachers: a class's progress as one CSV")
     results.add_argument("files", nargs="+", type=Path, help="the learners' progress.json files")
@@ -84,6 +86,11 @@ def run_inside(options: argparse.Namespace) -> int:
         return server.main([options.action])
     if options.command == "test":
         return subprocess.call([sys.executable, "-m", "pytest", *options.pytest], cwd=ROOT)
+    if options.command == "site":
+        from helpers import site
+
+        print(site.build())
+        return 0
     if options.command == "lab":
         first = sorted((ROOT / "notebooks").glob("01_*.ipynb"))[0]
         return subprocess.call([sys.executable, "-m", "jupyter", "lab", str(first)], cwd=ROOT)

@@ -263,6 +263,11 @@ class JobsTab:
         kept = tuple(job_id for job_id in chosen if job_id in self.known)
         self.list.value = kept or tuple(self.known)[:1]
 
+    def newest(self, suffix: str, count: int) -> tuple[str, ...]:
+        """The ids of the latest jobs with a suffix, as a choice for the list."""
+        found = [job.id for job in self.known.values() if job.user_provided_suffix == suffix]
+        return tuple(found[:count])
+
     def keep_up(self, poll: float = 0.5, rounds: int | None = None) -> None:
         """Follow the chosen jobs: ask for new events, redraw twice a second at most."""
         while rounds is None or rounds > 0:

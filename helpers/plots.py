@@ -171,13 +171,15 @@ def marker_bars(shares: pd.DataFrame, title: str, unit: str = "per cent") -> Fig
     return _titled(figure, axes, title)
 
 
-def cost_curves(volume: np.ndarray, costs: Mapping[str, np.ndarray], title: str) -> Figure:
-    """Total cost in USD over the number of calls, a line a way of working."""
+def cost_curves(
+    volume: np.ndarray, costs: Mapping[str, np.ndarray], title: str, unit: str = "calls"
+) -> Figure:
+    """Total cost in USD over a volume (how many of what: `unit`), a line a way of working."""
     figure, axes = _new()
     for number, (name, values) in enumerate(costs.items()):
         dash, colour = DASHES[number % len(DASHES)], PALETTE[number % len(PALETTE)]
         axes.plot(volume, values, dash, color=colour, label=name)
-    axes.set_xlabel("calls")
+    axes.set_xlabel(unit)
     axes.set_ylabel("total cost, USD")
     axes.legend()
     return _titled(figure, axes, title)

@@ -1,0 +1,46 @@
+"""The HTML copy of the course: it builds, its pages are whole, and axe finds no serious fault."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from helpers import site
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+NOTEBOOKS = sorted((site.config.ROOT / "notebooks").glob("[0-9]*.ipynb"))
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory) -> Path:
+    return site.build(tmp_path_factory.mktemp("site")).parent
+
+
+def test_every_notebook_has_a_page_with_its_figures_and_can_be_searched(html):
+    index = (html / "searchindex.js").read_text(encoding="utf-8")
+    for path in NOTEBOOKS:
+        page = (html / "notebooks" / f"{path.stem}.html").read_text(encoding="utf-8")
+        assert "<h1>" in page
+        assert path.stem in index
+    assert list((html / "_images").glob("*.png"))
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+def test_axe_finds_no_serious_fault(html):
+    from axe_playwright_python.sync_playwright import Axe
+    from playwright.sync_api import sync_playwright
+
+    faults = {}
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        for path in NOTEBOOKS:
+            page.goto((html / "notebooks" / f"{path.stem}.html").as_uri())
+            for fault in Axe().run(page).response["violations"]:
+                if fault["impact"] in ("serious", "critical"):
+                    where = [node["html"][:200] for node in fault["nodes"][:3]]
+                    faults.setdefault(fault["id"], []).append((path.stem, where))
+        browser.close()
+    assert faults == {}
