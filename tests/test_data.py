@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations
 
 import pytest
@@ -11,6 +12,26 @@ from helpers import config, dataset, evaluation
 
 def read(name: str) -> list[dict]:
     return dataset.read_jsonl(config.DATA / name)
+
+
+def newsletters() -> list[str]:
+    return [example["messages"][2]["content"] for example in dataset.build_examples()]
+
+
+def chats() -> list[str]:
+    rows = read("telecom/chats.jsonl")
+    return ["\n".join(turn["text"] for turn in row["turns"]) for row in rows]
+
+
+# What is read for variety, by folder: the texts of that data set.
+TEXTS = {
+    "newsletter": newsletters,
+    "faq": lambda: [f"{row['question']} {row['answer']}" for row in read("faq/faq.jsonl")],
+    "telecom": chats,
+    "orders": lambda: [row["message"] for row in read("orders/orders.jsonl")],
+    "law": lambda: [row["text"] for row in read("law/documents.jsonl")],
+    "messages": lambda: [row["text"] for row in read("messages/messages.jsonl")],
+}
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +73,23 @@ def test_25_facts_change_and_the_new_answer_drops_the_old_key(faq):
         assert not evaluation.contains_answer(row["answer"], row["old_key"])
 
 
+@pytest.mark.parametrize("name", TEXTS)
+def test_the_variety_of_a_data_set_is_what_the_overview_says(name):
+    measured = evaluation.variety(TEXTS[name]())
+    assert measured.near_duplicates < 0.01
+    overview = (config.DATA / "README.md").read_text(encoding="utf-8")
+    row = re.search(rf"^\| \[{name}\].*$", overview, re.MULTILINE)[0]
+    said = [cell.strip() for cell in row.split("|")[4:-1]]
+    assert said == [
+        f"{measured.words:,}",
+        f"{measured.type_token_ratio:.2f}",
+        f"{measured.distinct_2:.2f}",
+        f"{measured.near_duplicates:.1%}",
+    ]
+
+
 def test_no_two_newsletters_are_near_duplicates():
-    texts = [example["messages"][2]["content"] for example in dataset.build_examples()]
+    texts = newsletters()
     assert len(texts) == 200
     shingles = [shingle(text) for text in texts]
     for one, other in combinations(shingles, 2):
@@ -123,3 +159,27 @@ def test_the_day_of_an_order_follows_from_the_day_it_was_sent():
         sent = week.index(row["sent"])
         possible = {week[(sent + days) % 7] for word, days in later.items() if word in text}
         assert day is None or day in possible or day.lower() in text, row["id"]
+
+
+def test_there_are_300_support_chats_of_three_kinds():
+    rows = read("telecom/chats.jsonl")
+    assert len({row["id"] for row in rows}) == len({row["topic"] for row in rows}) == len(rows)
+    assert len(rows) >= 300
+    for kind in ("billing", "troubleshooting", "product"):
+        assert sum(row["category"] == kind for row in rows) >= 95
+    for row in rows:
+        roles = [turn["role"] for turn in row["turns"]]
+        assert len(roles) >= 4
+        assert roles == (["customer", "agent"] * len(roles))[: len(roles)], row["id"]
+
+
+def test_every_number_and_address_in_a_chat_is_on_its_list_of_personal_data():
+    pattern = re.compile(r"[\w.+-]+@[\w-]+\.\w+|555-01\d\d|01632 ?960 ?\d{3}|ORR-\d{5}-\d\d")
+    planted = 0
+    for row, text in zip(read("telecom/chats.jsonl"), chats(), strict=True):
+        listed = [item["text"] for item in row["personal_data"]]
+        planted += len(listed)
+        assert all(item in text for item in listed), row["id"]
+        for found in pattern.findall(text):
+            assert any(found in item for item in listed), (row["id"], found)
+    assert planted > 500

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")), *sorted(ROOT.glob("*.md")),
-         *sorted((ROOT / "data").glob("*/README.md"))]  # fmt: skip
+         *sorted((ROOT / "data").rglob("README.md"))]  # fmt: skip
 KNOWN_WORDS = Path(__file__).with_name("known_words.txt")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 

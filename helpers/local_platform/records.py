@@ -62,13 +62,20 @@ FILLERS = [
     "Please write back soon.",
     "Otherwise all is well.",
 ]
-WISHES = {
-    "order": ["I'd like to order {x}.", "Please send me {x}.", "We need {x}.", "Can I get {x}?"],
-    "return": ["I want to return {x}.", "Please take back {x}.", "I am sending back {x}."],
-    "repair": ["Can you repair {x}?", "Please mend {x}.", "I have {x} that needs a repair."],
-    "quote": ["What would you charge for {x}?", "Please quote me a price for {x}."],
-    "cancel": ["Please cancel {x}.", "I no longer want {x}.", "Take {x} off my order."],
-}
+MANY = {"twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50,
+        "a dozen": 12, "half a dozen": 6, "a hundred": 100}  # fmt: skip
+HOLDERS = ["bag", "box", "pot", "tin", "roll", "sheet", "bottle", "pack", "sack", "tube", "bucket",
+           "set", "pair", "crate", "litre", "metre"]  # fmt: skip
+# Names of the fields: of the record, of the customer, of a thing and of the appointment. Which
+# go together is fixed, for the system prompt tells only the first.
+NAMES_OF = [
+    (("kind", "who", "things", "on", "bring"), ("name", "phone"), ("what", "count", "colour"),
+     ("day", "time")),
+    (("wish", "buyer", "articles", "date", "way"), ("called", "number"),
+     ("name", "number", "shade"), ("weekday", "hour")),
+    (("type", "client", "list", "appointment", "transport"), ("full_name", "telephone"),
+     ("article", "pieces", "tint"), ("date", "clock")),
+]  # fmt: skip
 
 
 def task(words: dict, rng: random.Random) -> tuple[str, str, dict]:
@@ -110,47 +117,121 @@ def _flat(words: dict, rng: random.Random) -> tuple[str, str, dict]:
 
 
 def _order(words: dict, rng: random.Random) -> tuple[str, str, dict]:
-    """A customer's wish with its things, their number and colour, and perhaps a day."""
-    values = _values(words, rng)
-    kind = rng.choice(list(WISHES))
-    things, listed = [], []
-    for product in rng.sample(words["products"], rng.choice([1, 1, 1, 2, 2, 3])):
-        phrase, thing = _thing(product, words, rng)
-        things.append(thing)
-        listed.append(phrase)
-    joined = ", ".join(listed[:-1]) + " and " + listed[-1] if len(listed) > 1 else listed[0]
-    spoken = [rng.choice(WISHES[kind]).replace("{x}", joined)]
-    who = values["name"] if rng.random() < 0.65 else None
-    phone = values["phone"] if rng.random() < 0.5 else None
-    sent, (day_text, day) = rng.choice(grammar.DAYS), (None, None)
-    if rng.random() < 0.6:
-        day_text, day = _day(sent, rng)
-        spoken.append(day_text)
-    spoken += rng.sample(FILLERS, rng.choice([0, 1, 1, 2]))
-    spoken += [rng.choice(SAID["name"]).replace("{x}", who)] if who else []
-    spoken += [rng.choice(SAID["phone"]).replace("{x}", phone)] if phone else []
-    if rng.random() < 0.5:
-        rng.shuffle(spoken)
-    names = rng.choice([("kind", "who", "things", "on"), ("wish", "buyer", "articles", "day")])
-    answer = dict(zip(names, (kind, {"name": who, "phone": phone}, things, day), strict=True))
+    """A customer's wish with its things, changes of mind, name, day, time and way of delivery."""
+    said, values = words["orders"], _values(words, rng)
+    kind = rng.choice(["order", "order", "order", "return", "repair", "quote", "cancel"])
+    spoken, things = _wish(kind, words, rng)
+    who = values["name"] if rng.random() < 0.6 else None
+    phone = values["phone"] if rng.random() < 0.4 else None
+    sent = rng.choice(grammar.DAYS)
+    way = rng.choice([None, None, "home", "pickup"])
+    when, day, time = _appointment(sent, way, words, rng)
+    spoken += when
+    if rng.random() < 0.15:
+        past = rng.choice(said["past"])
+        spoken.insert(rng.choice([0, len(spoken)]), past.replace("{x}", f"on {values['day']}"))
+    spoken += rng.sample(said["idle"], rng.choice([0, 0, 1, 1, 2]))
+    if who and phone and rng.random() < 0.6:
+        last = rng.choice(said["name_phone"]).replace("{x}", who).replace("{y}", phone)
+        spoken.append(last)
+    else:
+        spoken += [rng.choice(said["name"]).replace("{x}", who)] if who else []
+        spoken += [rng.choice(said["phone"]).replace("{x}", phone)] if phone else []
+    if rng.random() < 0.25:  # name first, or the idle talk
+        spoken = spoken[-1:] + spoken[:-1]
+    names, client_names, thing_names, date_names = rng.choice(NAMES_OF)
+    client = dict(zip(client_names, (who, phone), strict=True))
+    listed = [dict(zip(thing_names, thing, strict=True)) for thing in things]
+    date = dict(zip(date_names, (day, time), strict=True))
+    answer = dict(zip(names, (kind, client, listed, date, way), strict=True))
     system = f"Write the message as JSON: {', '.join(names)}."
     return system, f"Sent on {sent}\n\n{' '.join(spoken)}", answer
 
 
-def _thing(product: str, words: dict, rng: random.Random) -> tuple[str, dict]:
-    count = rng.choice([1, 1, 2, 3, 4, 5, 6, rng.randint(7, 12)])
-    colour = rng.choice(words["colours"]) if rng.random() < 0.35 else None
-    what = f"{colour} {product}" if colour else product
-    written = str(count) if rng.random() < 0.4 else NUMBER_WORDS[count - 1]
+def _wish(kind: str, words: dict, rng: random.Random) -> tuple[list[str], list[tuple]]:
+    """Sentences that ask for things, and what is wanted in the end: (product, count, colour)."""
+    said = words["orders"]
+    products = [_product(words, rng) for _ in range(rng.choice([1, 1, 1, 2, 2, 3]))]
+    phrases, things = zip(*(_thing(product, words, rng) for product in products), strict=True)
+    things = list(things)
+    joined = ", ".join(phrases[:-1]) + " and " + phrases[-1] if len(phrases) > 1 else phrases[0]
+    spoken = [grammar.upper(rng.choice(said[kind]).replace("{x}", joined))]
+    roll, last = rng.random(), things[-1]
+    if roll < 0.07 and len(things) > 1:
+        spoken.append(rng.choice(said["drop"]).replace("{x}", "the " + _many(*last[:2])))
+        things.pop()
+    elif roll < 0.14:
+        count, written = _count(rng)
+        frame = rng.choice(said["recount"])
+        spoken.append(frame.replace("{x}", _many(last[0], count)).replace("{y}", written))
+        things[-1] = (last[0], count, last[2])
+    elif roll < 0.2 and all(colour is None for _, _, colour in things):
+        colour = rng.choice(words["colours"])
+        named = "all of them" if len(things) > 1 else "the " + _many(*last[:2])
+        frame = rng.choice(said["recolour"])
+        spoken.append(frame.replace("{x}", named).replace("{y}", colour))
+        things = [(product, count, colour) for product, count, _ in things]
+    return [grammar.upper(sentence) for sentence in spoken], things
+
+
+def _appointment(sent: str, way: str | None, words: dict, rng: random.Random):
+    """Sentences on day, time and delivery; and the weekday and the time that they name."""
+    said, roll, spoken, day, time = words["orders"], rng.random(), [], None, None
+    clock = rng.choice([grammar.slots(words, rng)["time"], f"{rng.randint(1, 11)} pm", "noon"])
+    if roll < 0.6:
+        phrase, day = _day(sent, rng)
+        if way and rng.random() < 0.6:
+            return [grammar.upper(rng.choice(said[f"{way}_day"]).replace("{x}", phrase))], day, None
+        if rng.random() < 0.3:
+            frame, time = rng.choice(said["day_time"]), clock
+            spoken.append(grammar.upper(frame.replace("{x}", phrase).replace("{y}", clock)))
+        else:
+            spoken.append(grammar.upper(rng.choice(said["day"]).replace("{x}", phrase)))
+    elif roll < 0.65:
+        spoken, time = [grammar.upper(rng.choice(said["time"]).replace("{x}", clock))], clock
+    if way:
+        spoken.append(rng.choice(said[way]))
+    return spoken, day, time
+
+
+def _product(words: dict, rng: random.Random) -> str:
+    """A product, or a measure of something ("bag of cement")."""
+    if rng.random() < 0.85:
+        return rng.choice(words["products"])
+    return f"{rng.choice(HOLDERS)} of {rng.choice(words['materials'] + words['plural_nouns'])}"
+
+
+def _thing(product: str, words: dict, rng: random.Random) -> tuple[str, tuple]:
+    """How a thing is named in a message, and (product, count, colour)."""
+    colour = rng.choice(words["colours"]) if rng.random() < 0.25 else None
+    count, written = (1, "") if rng.random() < 0.4 else _count(rng)
+    before, after = (f"{colour} ", "") if colour and rng.random() < 0.6 else ("", f" in {colour}")
+    after = after if colour else ""
+    named = before + _many(product, count) + after
     if count == 1:
-        text = f"{rng.choice(['the', 'a', 'my', 'one'])} {what}"
-        text = text.replace("a " + what, ("an " if what[0] in "aeiou" else "a ") + what)
+        article = rng.choice(["the", "a", "my", "one", "a"])
+        text = f"{'an' if article == 'a' and named[0] in 'aeiou' else article} {named}"
     else:
-        text = f"{written} {_plural(what)}"
-        if rng.random() < 0.15:  # a slip of the tongue, put right at once
-            other = rng.choice([n for n in range(2, 13) if n != count])
-            text = f"{other}, no, {text}"
-    return text, {"what": product, "count": count, "colour": colour}
+        text = f"{written} {named}"
+        if rng.random() < 0.12:  # a slip of the tongue, put right at once
+            other = _count(rng)[1]
+            text = f"{other}, {rng.choice(['no', 'no, wait', 'sorry', 'hm, no', 'I mean'])}, {text}"
+    return text, (product, count, colour)
+
+
+def _count(rng: random.Random) -> tuple[int, str]:
+    """A number above one, and how it is written."""
+    if rng.random() < 0.15:
+        written = rng.choice(list(MANY))
+        return MANY[written], written
+    count = rng.randint(2, 12)
+    return count, str(count) if rng.random() < 0.3 else NUMBER_WORDS[count - 1]
+
+
+def _many(product: str, count: int) -> str:
+    """The product's name for that number: "bags of cement"."""
+    head, of, rest = product.partition(" of ")
+    return product if count == 1 else _plural(head) + of + rest
 
 
 def _plural(noun: str) -> str:
@@ -160,16 +241,13 @@ def _plural(noun: str) -> str:
 
 
 def _day(sent: str, rng: random.Random) -> tuple[str, str]:
-    """A sentence that names a day, and the weekday meant: the distance counts from `sent`."""
+    """How a day is named in a message, and the weekday meant: the distance counts from `sent`."""
     ahead = {"today": 0, "tomorrow": 1, "the day after tomorrow": 2}
-    if rng.random() < 0.4:
+    if rng.random() < 0.45:
         said = rng.choice(list(ahead))
-        day = grammar.DAYS[(grammar.DAYS.index(sent) + ahead[said]) % 7]
-    else:
-        said = day = rng.choice(grammar.DAYS)
-        if rng.random() < 0.15:
-            other = rng.choice([d for d in grammar.DAYS if d != day])
-            said = f"{other}, sorry, {day}"
-    when = said if said in ahead else f"on {said}"
-    frame = rng.choice(["Can you come {on}?", "I need it {on}.", "{x} would be good."])
-    return grammar.upper(frame.replace("{on}", when).replace("{x}", said)), day
+        return said, grammar.DAYS[(grammar.DAYS.index(sent) + ahead[said]) % 7]
+    day, said = rng.choice(grammar.DAYS), ""
+    if rng.random() < 0.12:
+        said = rng.choice([d for d in grammar.DAYS if d != day])
+        said += rng.choice([", sorry, ", ", no, ", ", I mean "])
+    return f"on {said}{day}", day
