@@ -199,7 +199,7 @@ def _answer_from_facts(sources: Sources, rng: random.Random) -> Document:
     asked = rng.randrange(len(frames))
     question = _typed(grammar.put(asked_of[asked], own[asked]), rng)
     answer = facts[asked]
-    if rng.random() < 0.25:  # take the asked fact away
+    if rng.random() < (0.25 if len(facts) > 1 else 0.08):  # take the asked fact away
         facts.pop(asked)
         if not facts:  # another fact about the same thing, or the exercise would be too easy
             facts = [grammar.put(rng.choice(sources.facts)["s"], own[asked])]
@@ -220,9 +220,9 @@ def _answer_from_deeds(sources: Sources, rng: random.Random) -> Document:
     asked = rng.randrange(len(told))
     question, answer = rng.choice(told[asked].questions), context[asked]
     roll = rng.random()
-    if roll < 0.18:  # the deed is told, but not the part that is asked for
+    if len(told) > 1 and roll < 0.18:  # the deed is told, but not the part that is asked for
         question, answer = rng.choice(told[asked].unanswered), UNKNOWN
-    elif roll < 0.33 and len(told) > 1:
+    elif len(told) > 1 and roll < 0.33:
         del context[asked]
         answer = UNKNOWN
     rng.shuffle(context)
@@ -234,11 +234,14 @@ def _answer_from_context(sources: Sources, rng: random.Random) -> Document:
     piece = _varied(rng.choice(sources.contexts), sources.words, rng)
     sentences, count = piece["context"], len(piece["context"])
     kept = set(rng.sample(range(count), rng.randint(2, count)))
-    if rng.random() < 0.15:
+    roll = rng.random()
+    if roll < 0.15:
         question, holder = rng.choice(piece["unknown"]), None
     else:
         question, holder = rng.choice(piece["qa"])
-        if rng.random() < 0.8:
+        if roll < 0.4:  # as when a search has found the one passage
+            kept = {holder}
+        elif roll < 0.85:
             kept.add(holder)
     answer = sentences[holder] if holder in kept else UNKNOWN
     context = [sentence for number, sentence in enumerate(sentences) if number in kept]

@@ -129,7 +129,8 @@ def _order(words: dict, rng: random.Random) -> tuple[str, str, dict]:
     spoken += when
     if rng.random() < 0.15:
         past = rng.choice(said["past"])
-        spoken.insert(rng.choice([0, len(spoken)]), past.replace("{x}", f"on {values['day']}"))
+        past = grammar.upper(past.replace("{x}", f"on {values['day']}"))
+        spoken.insert(rng.choice([0, len(spoken)]), past)
     spoken += rng.sample(said["idle"], rng.choice([0, 0, 1, 1, 2]))
     if who and phone and rng.random() < 0.6:
         last = rng.choice(said["name_phone"]).replace("{x}", who).replace("{y}", phone)
@@ -235,6 +236,8 @@ def _many(product: str, count: int) -> str:
 
 
 def _plural(noun: str) -> str:
+    if noun.endswith("knife"):
+        return noun[:-2] + "ves"
     if noun.endswith("y") and noun[-2] not in "aeiou":
         return noun[:-1] + "ies"
     return noun + ("es" if noun.endswith(("s", "x", "ch", "sh")) else "s")

@@ -35,7 +35,8 @@ def held_out() -> set[tuple[str, ...]]:
 
 def test_no_written_piece_shares_eight_words_with_a_held_out_set(held_out):
     sources = corpus.load_sources()
-    for part in (sources.words, sources.facts, sources.mails, sources.styled, sources.casual):
+    written = (sources.facts, sources.mails, sources.styled, sources.casual, sources.contexts)
+    for part in (sources.words, *written):
         assert not runs(words_of(part)) & held_out
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 from itertools import islice
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from helpers.local_platform import corpus, pretrain
+from helpers.local_platform import corpus, deeds, pretrain, records
 
 SMALL = [
     "--vocabulary", "600", "--width", "64", "--layers", "2", "--context", "256", "--rows", "2",
@@ -36,16 +37,52 @@ def test_every_grammar_fills_every_slot(sources):
         assert "{product}" not in text
 
 
-def test_the_answer_from_a_context_stands_in_the_context_or_is_unknown(sources):
-    import random
-
+@pytest.mark.parametrize("kind", ["facts", "deeds", "context"])
+def test_the_answer_from_a_context_stands_in_the_context_or_is_unknown(sources, kind):
     rng = random.Random(4)
     answers = []
     for _ in range(400):
-        prompt, answer = corpus._answer_from_facts(sources, rng).messages[-2:]
+        prompt, answer = getattr(corpus, f"_answer_from_{kind}")(sources, rng).messages[-2:]
         answers.append(answer["content"])
         assert answer["content"] == corpus.UNKNOWN or answer["content"] in prompt["content"]
     assert 0.1 < answers.count(corpus.UNKNOWN) / len(answers) < 0.4
+
+
+def test_what_a_deed_does_not_tell_is_not_in_its_statement(sources):
+    rng = random.Random(8)
+    for _ in range(200):
+        about = deeds.subject(sources.words, rng)
+        for fact in deeds.facts(about, sources.words, rng, 3):
+            assert fact.questions
+            assert not set(fact.questions) & set(fact.unanswered)
+            assert all(q[0].isupper() and q.endswith("?") for q in fact.questions)
+
+
+def test_the_values_of_a_record_stand_in_its_message(sources):
+    rng = random.Random(9)
+    for _ in range(300):
+        _, message, record = records.task(sources.words, rng)
+        first = next(iter(record.values()))
+        if isinstance(first, str) and first in ("order", "return", "repair", "quote", "cancel"):
+            _, who, things, _, _ = record.values()
+            assert all(value in message for value in who.values() if value)
+            for product, count, colour in (thing.values() for thing in things):
+                assert product.partition(" of ")[0][:-2].lower() in message.lower()
+                assert count >= 1
+                assert colour is None or colour in message
+
+
+def test_a_varied_piece_changes_alike_in_points_and_mail(sources):
+    piece = {"bullets": ["a kettle for 12 guests"], "mail": "Kettle ready! It serves 12 guests."}
+    seen = set()
+    for seed in range(200):
+        new = corpus._varied(piece, sources.words, random.Random(seed))
+        point, mail = new["bullets"][0], new["mail"]
+        things, count = point.split()[1], point.split()[3]
+        assert mail.lower().startswith(things)
+        assert f"It serves {count} " in mail
+        seen.add(point)
+    assert len(seen) > 50
 
 
 def test_no_training_mail_opens_or_ends_like_chris(sources):
