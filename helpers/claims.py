@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pandas as pd
+from IPython.display import display
 
 from helpers import config, dataset
 
@@ -44,6 +45,15 @@ def table(notebook: str | None = None) -> pd.DataFrame:
             kept = found.get(row["id"], {"verdict": "not run yet", "measured": ""})
             rows.append({"notebook": row["notebook"], "claim": row["claim"], **kept})
     return pd.DataFrame(rows).set_index("notebook")
+
+
+def show(notebook: str | None = None) -> None:
+    """Show the table of `table`; where a page shows text only, how many claims got each verdict."""
+    rows = table(notebook)
+    counts = rows["verdict"].value_counts()
+    summary = ", ".join(f"{verdict}: {count}" for verdict, count in counts.items())
+    page = rows.to_html(justify="left")
+    display({"text/html": page, "text/plain": f"{len(rows)} claims. {summary}"}, raw=True)
 
 
 def corrections() -> pd.DataFrame:

@@ -173,8 +173,9 @@ class NewJobTab:
         for dropdown, extra in ((self.training, []), (self.validation, [("none", None)])):
             chosen = dropdown.value
             dropdown.options = [*extra, *choices]
-            if chosen in {value for _, value in dropdown.options}:
-                dropdown.value = chosen
+            known = [value for _, value in dropdown.options]
+            if known:  # a browser shows the first line as chosen; so it must be
+                dropdown.value = chosen if chosen in known else known[0]
 
     def create(self):
         """Create the job that the form describes; returns it, or None and says what is wrong."""
@@ -195,8 +196,10 @@ class NewJobTab:
 
     def wish(self) -> dict:
         """The form as arguments of `fine_tuning.jobs.create`. Raises ValueError for bad input."""
-        if not self.model.value or not self.training.value:
-            raise ValueError("Choose a model and a training file.")
+        if not self.model.value:
+            raise ValueError("Choose a model, or type the name of one.")
+        if not self.training.value:
+            raise ValueError("Choose a training file; the first tab uploads one.")
         numbers = {
             "n_epochs": _number(self.epochs, int),
             "batch_size": _number(self.batch, int),

@@ -32,6 +32,7 @@ from helpers.local_platform import corpus, warm_start
 HERE = Path(__file__).resolve().parents[2] / "data" / "base_model"
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 PROMPT_WEIGHT = 0.15  # the prompt's tokens teach language too, but random lists teach noise
+ANSWER_FLOOR = 48  # a short answer counts like one of so many tokens, or long mails drown it
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -39,7 +40,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=HERE, help="where the model is written")
     parser.add_argument("--prose", type=Path, help="gzipped JSONL of public-domain text")
-    parser.add_argument("--tokens", type=float, default=11.4e6, help="training tokens in all")
+    parser.add_argument("--tokens", type=float, default=38e6, help="training tokens in all")
     parser.add_argument("--vocabulary", type=int, default=4096)
     parser.add_argument("--width", type=int, default=192)
     parser.add_argument("--layers", type=int, default=6)
@@ -50,7 +51,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--start",
         choices=["random", "embeddings", "encoder"],
-        default="random",
+        default="embeddings",
         help="random weights; word vectors of all-MiniLM-L6-v2; or its whole encoder (then its "
         "width and layers)",
     )
@@ -103,7 +104,9 @@ def encode(tokenizer, document: corpus.Document) -> tuple[list[int], list[float]
         return_dict=True,
         return_assistant_tokens_mask=True,
     )
-    return encoded["input_ids"], [1.0 if m else PROMPT_WEIGHT for m in encoded["assistant_masks"]]
+    mask = encoded["assistant_masks"]
+    weight = max(1.0, ANSWER_FLOOR / max(1, sum(mask)))
+    return encoded["input_ids"], [weight if m else PROMPT_WEIGHT for m in mask]
 
 
 def rows(tokenizer, sources, context: int, seed: int) -> Iterator[tuple[list[int], list[float]]]:
