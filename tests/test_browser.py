@@ -178,9 +178,10 @@ def test_each_panel_reacts_to_mouse_and_keyboard(lab, page):
     expect(page.get_by_text("ducks").first).to_be_visible(timeout=LONG)
     page.get_by_role("button", name="Next finding").click()
     expect(page.locator("li", has_text="call of add").first).to_be_visible()
+    paragraphs = page.locator(".widget-html p")
+    before = paragraphs.count()
     page.get_by_role("button", name="Ask", exact=True).click()
-    answer = page.locator(".widget-html", has_text=re.compile(r"^\s*base")).locator("p").first
-    expect(answer).to_have_text(re.compile(r"\w"), timeout=LONG)
+    expect(paragraphs).not_to_have_count(before, timeout=LONG)
     point = page.locator("svg [aria-label='sea: shark']")
     point.focus()
     page.keyboard.press("Enter")

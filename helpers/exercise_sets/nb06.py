@@ -138,6 +138,7 @@ EXERCISES = [
         _cosine,
         ("The dot product over the product of the two lengths.",
          "A length is the square root of the sum of squares; test for zero before you divide."),
+        "import math\n\n"
         "def ex_cosine(a, b):\n"
         "    lengths = math.hypot(*a) * math.hypot(*b)\n"
         "    return sum(x * y for x, y in zip(a, b)) / lengths if lengths else 0.0",
