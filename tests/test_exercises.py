@@ -19,9 +19,9 @@ EVERY = [exercise for number in NUMBERS for exercise in exercises.load(number).v
 each_exercise = pytest.mark.parametrize("exercise", EVERY, ids=lambda exercise: exercise.id)
 
 
-def test_each_notebook_has_at_least_two():
+def test_each_notebook_has_at_least_four():
     for number in ("01", "02", "03", "04", "05", "06"):
-        assert len(exercises.load(number)) >= 2
+        assert len(exercises.load(number)) >= 4
 
 
 @each_exercise
@@ -68,6 +68,14 @@ def test_two_hints_and_a_solution_that_names_the_learners_variable(exercise):
     namespace = {}
     exec("import math, json\n" + exercise.solution, namespace)
     answer = [value for name, value in namespace.items() if name.startswith("ex_")][0]
+    assert exercises.judge(exercise, answer).outcome == "right"
+
+
+@each_exercise
+def test_the_solution_stands_on_its_own_and_is_right(exercise):
+    names = {}
+    exec(exercise.solution, names)
+    answer = next(value for name, value in names.items() if name.startswith("ex_"))
     assert exercises.judge(exercise, answer).outcome == "right"
 
 

@@ -134,6 +134,7 @@ EXERCISES = [
         _exposure,
         ("Each halving of the candidates is one bit.",
          "log2 of the number of candidates, less log2 of the rank."),
+        "import math\n\n"
         "def ex_exposure(rank, candidates):\n"
         "    return math.log2(candidates) - math.log2(rank)",
         "Exposure (Carlini et al. 2019) says how many bits of guessing the model saves a thief.",
