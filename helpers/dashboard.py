@@ -20,9 +20,8 @@ import pandas as pd
 from IPython.display import display
 
 from helpers import jobs, plots, pricing, tokens, validation
-from helpers.widgets import REDRAW, SYMBOLS, interactive, possible, safe
+from helpers.widgets import REDRAW, SYMBOLS, WIDE, interactive, possible, safe
 
-WIDE = widgets.Layout(width="98%")
 ROWS = 8  # lines of the lists of files and jobs
 AUTO = "auto"
 
@@ -335,10 +334,10 @@ class JobsTab:
 
     def detail(self, job_id: str) -> dict:
         """Numbers of one job: steps, losses, accuracy, tokens a second, seconds left."""
-        history = jobs.loss_history(self.events.get(job_id, []))
-        metrics = [e for e in self.events.get(job_id, []) if e.type == "metrics" and e.data]
+        metrics = jobs.metrics_of(self.events.get(job_id, []))
         if not metrics:
             return {"status": self.known[job_id].status}
+        history = jobs.loss_history(metrics)
         last, total = history.iloc[-1], int(metrics[-1].data["total_steps"])
         passed = metrics[-1].created_at - metrics[0].created_at
         pace = (len(metrics) - 1) / passed if passed > 0 else 0.0  # steps a second
@@ -388,10 +387,10 @@ class JobsTab:
 
     def _draw_one(self, job_id: str) -> None:
         events = self.events.get(job_id, [])
-        metrics = [event.data for event in events if event.type == "metrics" and event.data]
+        metrics = jobs.metrics_of(events)
         if metrics:
-            self.bar.max = int(metrics[-1]["total_steps"])
-            self.bar.value = int(metrics[-1]["step"])
+            self.bar.max = int(metrics[-1].data["total_steps"])
+            self.bar.value = int(metrics[-1].data["step"])
             self.bar.description = f"{self.bar.value}/{self.bar.max}"
         texts = [event.message for event in events if event.type != "metrics"][-5:]
         self.messages.value = "<br>".join(map(safe, texts))

@@ -86,13 +86,18 @@ def all_events(client: openai.OpenAI, job_id: str) -> list:
     return new_events(client, job_id, set())
 
 
+def metrics_of(events: Sequence) -> list:
+    """The events that carry numbers, in the order given."""
+    return [event for event in events if event.type == "metrics" and event.data]
+
+
 def loss_history(events: Sequence) -> pd.DataFrame:
     """The metrics events as a table, a row a step: losses in nats a token, accuracies 0 to 1.
 
     It reads each event's data, never its message. A job that was resumed repeats some steps with
     the same numbers; the last report of a step counts.
     """
-    rows = [event.data for event in events if event.type == "metrics" and event.data]
+    rows = [event.data for event in metrics_of(events)]
     table = pd.DataFrame(rows, columns=list(EVENT_COLUMNS)).rename(columns=EVENT_COLUMNS)
     table = table.drop_duplicates("step", keep="last").sort_values("step", ignore_index=True)
     return table.astype({**dict.fromkeys(table.columns, float), "step": int})

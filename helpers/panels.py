@@ -22,9 +22,8 @@ import traitlets
 from IPython.display import display
 
 from helpers import plots, pricing, tokens, validation
-from helpers.widgets import interactive, safe
+from helpers.widgets import WIDE, interactive, safe
 
-WIDE = widgets.Layout(width="98%")
 LABELLED = {"description_width": "12em"}
 # Dark letters on light grounds: readable on a light page and on a dark one.
 GROUNDS = ["#cfe8fc", "#fde8b8", "#c9efdd", "#f5d6e6"]

@@ -22,6 +22,7 @@ from helpers import jobs, plots
 
 REDRAW = 0.5  # seconds between two drawings of the curve, so that it neither flickers nor lags
 MESSAGES = 6  # how many of the last messages are shown
+WIDE = widgets.Layout(width="98%")
 SYMBOLS = {"succeeded": "✓", "failed": "✗", "cancelled": "■", "paused": "‖", "running": "▶"}
 
 
@@ -128,7 +129,7 @@ class JobPanel:
 
     def total_steps(self) -> int:
         """How many steps the job will have, as its events say; 0 before the first."""
-        totals = [e.data["total_steps"] for e in self.events if e.type == "metrics" and e.data]
+        totals = [event.data["total_steps"] for event in jobs.metrics_of(self.events)]
         return int(totals[-1]) if totals else 0
 
     def figure(self):
@@ -150,6 +151,7 @@ class JobPanel:
 
 
 def possible(action: str, status: str) -> bool:
+    """Whether a job of that status can be cancelled, paused or resumed (`action`)."""
     if action == "resume":
         return status == "paused"
     return status in ("validating_files", "queued", "running") or (
@@ -158,4 +160,5 @@ def possible(action: str, status: str) -> bool:
 
 
 def safe(text: str) -> str:
+    """The text as it may stand in the value of an HTML widget: no markup of its own."""
     return text.replace("&", "&amp;").replace("<", "&lt;")

@@ -108,7 +108,7 @@ def _deed(about: Subject, words: dict, rng: random.Random) -> Fact:
     if passive:
         statement = f"{target} {are} {done}{by} {tail}."
     else:
-        statement = f"{doer} {base if many else _third(base)} {target} {tail}."
+        statement = f"{doer} {base if many else grammar.with_s(base)} {target} {tail}."
     knows_doer = not passive or bool(by)
 
     def ask(kind: str) -> str:
@@ -119,11 +119,11 @@ def _deed(about: Subject, words: dict, rng: random.Random) -> Fact:
 
     questions = [ask(kind) for kind in parts]
     if knows_doer:
-        questions.append(f"Who {_third(base)} {target}?")
+        questions.append(f"Who {grammar.with_s(base)} {target}?")
         questions.append(f"What {'do' if many else 'does'} {doer} {base} {rng.choice([tail, ''])}")
     questions.append(f"What {rng.choice(['is', are])} {done} {tail}?")
     missing = rng.choice([kind for kind in ASKING if not _alike(kind, parts)])
-    unanswered = [ask(missing)] + ([] if knows_doer else [f"Who {_third(base)} {target}?"])
+    unanswered = [ask(missing)] + ([] if knows_doer else [f"Who {grammar.with_s(base)} {target}?"])
     return _fact(statement, questions, unanswered)
 
 
@@ -259,16 +259,9 @@ def _without(about: Subject, words: dict, rng: random.Random) -> Fact:
     return _fact(statement, questions, [f"What happens to {crowd} with two {noun}s?"])
 
 
-def _third(base: str) -> str:
-    """The verb as it follows he or she."""
-    if base.endswith("y") and base[-2] not in "aeiou":
-        return base[:-1] + "ies"
-    return base + ("es" if base.endswith(("s", "x", "ch", "sh", "z")) else "s")
-
-
 def _fact(statement: str, questions: list[str], unanswered: list[str]) -> Fact:
     def tidy(text: str) -> str:
-        return re.sub(r"\ba (?=[aeiou])", "an ", " ".join(text.split()))
+        return grammar.right_article(" ".join(text.split()))
 
     asked = tuple(tidy(question.rstrip("?")) + "?" for question in questions)
     return Fact(tidy(grammar.upper(statement)), asked, tuple(map(tidy, unanswered)))

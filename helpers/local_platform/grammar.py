@@ -216,6 +216,18 @@ def upper(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def with_s(word: str) -> str:
+    """The word with an s, as a noun in the plural or a verb after he or she: "boxes", "carries"."""
+    if word.endswith("y") and word[-2] not in "aeiou":
+        return word[:-1] + "ies"
+    return word + ("es" if word.endswith(("s", "x", "ch", "sh", "z")) else "s")
+
+
+def right_article(text: str) -> str:
+    """The text with "an" for "a" before a vowel."""
+    return re.sub(r"\ba (?=[aeiou])", "an ", text)
+
+
 def inner(clause: str) -> str:
     """A clause as it stands inside a sentence: names keep their capital, common starts lose it."""
     first = clause.split()[0].lower()

@@ -156,7 +156,7 @@ def _wish(kind: str, words: dict, rng: random.Random) -> tuple[list[str], list[t
     phrases, things = zip(*(_thing(product, words, rng) for product in products), strict=True)
     things = list(things)
     joined = ", ".join(phrases[:-1]) + " and " + phrases[-1] if len(phrases) > 1 else phrases[0]
-    spoken = [grammar.upper(rng.choice(said[kind]).replace("{x}", joined))]
+    spoken = [rng.choice(said[kind]).replace("{x}", joined)]
     roll, last = rng.random(), things[-1]
     if roll < 0.07 and len(things) > 1:
         spoken.append(rng.choice(said["drop"]).replace("{x}", "the " + _many(*last[:2])))
@@ -206,12 +206,12 @@ def _thing(product: str, words: dict, rng: random.Random) -> tuple[str, tuple]:
     """How a thing is named in a message, and (product, count, colour)."""
     colour = rng.choice(words["colours"]) if rng.random() < 0.25 else None
     count, written = (1, "") if rng.random() < 0.4 else _count(rng)
-    before, after = (f"{colour} ", "") if colour and rng.random() < 0.6 else ("", f" in {colour}")
-    after = after if colour else ""
-    named = before + _many(product, count) + after
+    named = _many(product, count)
+    if colour:
+        named = f"{colour} {named}" if rng.random() < 0.6 else f"{named} in {colour}"
     if count == 1:
         article = rng.choice(["the", "a", "my", "one", "a"])
-        text = f"{'an' if article == 'a' and named[0] in 'aeiou' else article} {named}"
+        text = grammar.right_article(f"{article} {named}")
     else:
         text = f"{written} {named}"
         if rng.random() < 0.12:  # a slip of the tongue, put right at once
@@ -236,11 +236,7 @@ def _many(product: str, count: int) -> str:
 
 
 def _plural(noun: str) -> str:
-    if noun.endswith("knife"):
-        return noun[:-2] + "ves"
-    if noun.endswith("y") and noun[-2] not in "aeiou":
-        return noun[:-1] + "ies"
-    return noun + ("es" if noun.endswith(("s", "x", "ch", "sh")) else "s")
+    return noun[:-2] + "ves" if noun.endswith("knife") else grammar.with_s(noun)
 
 
 def _day(sent: str, rng: random.Random) -> tuple[str, str]:
