@@ -38,7 +38,7 @@ def seconds_a_step(model, length: int, batch_size: int) -> float:
     ids = torch.randint(10, model.config.vocab_size, (batch_size, length))
     labels = ids.clone()
     labels[:, : length // 5] = training.IGNORED  # about the share of the prompt
-    batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
+    batch = {"input_ids": ids, "labels": labels}
     model = training.add_adapter(model)
     started = 0.0
     for step in range(STEPS + 1):

@@ -1,4 +1,4 @@
-"""The workbook's one command: python -m helpers lab | run | test | doctor | site | ...
+"""The workbook's one command: python -m helpers lab | run | test | doctor | site | setup | ...
 
 This file imports only the standard library, because it runs before anything is installed: it
 makes `.venv`, installs the requirements there, and starts itself again inside.
@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib.metadata
+import importlib.util
 import os
 import subprocess
 import sys
+import tempfile
 import venv
+from glob import glob
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = ROOT / ".venv"
 SUPPORTED = ((3, 11), (3, 13))
 INSIDE = "WORKBOOK_INSIDE"  # set for the second start, inside the environment
+TORCH_CPU = "https://download.pytorch.org/whl/cpu"  # without the gigabytes of CUDA
+# Colab shows its notebooks itself: another version of these breaks the page that the learner sees.
+COLAB_SHOWS = ("jupyterlab", "ipykernel", "nbclient")
+COLAB_KEEPS = ("ipython", "ipykernel", "tornado", "prompt_toolkit", "pyzmq")
+# Colab has these for its own torch; transformers and peft import them if they are there, and fail.
+COLAB_DROPS = ("torchvision", "torchaudio", "torchao")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,12 +48,19 @@ def main(arguments: list[str] | None = None) -> int:
         return doctor.main()
     if options.command == "results":
         return class_results(options.files, options.out)
+    if options.command == "badges":
+        return write_badges(options)
+    if options.command == "setup" and options.here:
+        return 0 if install_here() else 1
     if os.environ.get(INSIDE) or options.here:
         return run_inside(options)
     author = options.command in ("test", "site")
     wanted = ROOT / ("requirements-dev.txt" if author else "requirements.txt")
     if not ready(wanted) and not install(wanted):
         return 1
+    if options.command == "setup":
+        print(f"The libraries are in {ENVIRONMENT.name}. Next: python -m helpers lab")
+        return 0
     environment = {**os.environ, INSIDE: "1"}
     again = [str(python()), "-m", "helpers", *(sys.argv[1:] if arguments is None else arguments)]
     return subprocess.call(again, env=environment, cwd=ROOT)
@@ -55,9 +72,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--here",
         action="store_true",
-        help="use the Python that runs this, make no .venv (Colab, containers)",
+        help="use the Python that runs this, make no .venv; setup installs into it "
+        "(Colab, containers)",
     )
     commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("setup", help="install the libraries, and stop there")
     commands.add_parser("lab", help="set up and open JupyterLab on notebook 01")
     run = commands.add_parser("run", help="set up and execute notebooks 01 to 06 in order")
     run.add_argument("--only", help="numbers, such as 04 or 02,03")
@@ -73,6 +92,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     results = commands.add_parser("results", help="for teachers: a class's progress as one CSV")
     results.add_argument("files", nargs="+", type=Path, help="the learners' progress.json files")
     results.add_argument("--out", type=Path, default=ROOT / "output" / "class.csv")
+    badge = commands.add_parser("badges", help="for owners: badges that open Colab and Binder")
+    badge.add_argument("repository", nargs="?", help="OWNER/REPOSITORY on GitHub")
+    badge.add_argument("--branch", default="main", help="the branch that readers get (main)")
+    badge.add_argument("--remove", action="store_true", help="take them away again")
     platform = commands.add_parser("platform", help="the local platform by hand")
     platform.add_argument("action", choices=["start", "stop", "status", "reset"])
     return parser.parse_args(arguments)
@@ -80,6 +103,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def run_inside(options: argparse.Namespace) -> int:
     """Run a command in the environment that holds the requirements."""
+    if options.command == "setup":
+        print("The libraries are here already.")
+        return 0
     if options.command == "platform":
         from helpers.local_platform import server
 
@@ -103,12 +129,36 @@ def class_results(files: list[Path], target: Path) -> int:
     """Write the table of a class and say how it went; returns the exit status."""
     from helpers import classroom
 
+    # The shell of Windows hands a pattern on as it stands.
+    found = [Path(name) for file in files for name in sorted(glob(str(file))) or [str(file)]]
     try:
-        rows = classroom.export(files, target)
+        rows = classroom.export(found, target)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
     print(f"{target}: {len(rows)} learners")
+    return 0
+
+
+def write_badges(options: argparse.Namespace) -> int:
+    """Write or remove the badges and say which files changed; returns the exit status."""
+    from helpers import badges
+
+    if not options.remove and not options.repository:
+        print("Say which repository: python -m helpers badges OWNER/REPOSITORY", file=sys.stderr)
+        return 2
+    try:
+        changed = (
+            badges.remove(ROOT)
+            if options.remove
+            else badges.write(ROOT, options.repository, options.branch)
+        )
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    for path in changed:
+        print(path.relative_to(ROOT))
+    print(f"{len(changed)} files changed.")
     return 0
 
 
@@ -147,15 +197,68 @@ def install(requirements: Path) -> bool:
         print("Making .venv ...", flush=True)
         venv.EnvBuilder(with_pip=True).create(ENVIRONMENT)
     print(f"Installing {requirements.name} (the first time takes some minutes) ...", flush=True)
+    if not pip_install(python(), "-r", requirements):
+        return False
+    stamp = ENVIRONMENT / f"{requirements.stem}.sha256"
+    stamp.write_text(fingerprint(requirements), encoding="utf-8")
+    return True
+
+
+def install_here() -> bool:
+    """Install the requirements into the Python that runs this; says what failed.
+
+    On Colab around the libraries that Colab itself needs, and with the CPU build of torch.
+    """
+    wanted = ROOT / "requirements.txt"
+    print("Installing the libraries (some minutes) ...", flush=True)
+    if not on_colab():
+        return pip_install(sys.executable, "-r", wanted)
+    with tempfile.TemporaryDirectory() as folder:
+        chosen, kept = Path(folder) / "chosen.txt", Path(folder) / "kept.txt"
+        lines = wanted.read_text(encoding="utf-8").splitlines()
+        chosen.write_text(
+            "\n".join(line for line in lines if line.split("==")[0].strip() not in COLAB_SHOWS),
+            encoding="utf-8",
+        )
+        kept.write_text("\n".join(map(pin, filter(installed, COLAB_KEEPS))), encoding="utf-8")
+        fine = pip_install(sys.executable, "-r", chosen, "-c", kept, "--extra-index-url", TORCH_CPU)
+    if fine:
+        remove = [sys.executable, "-m", "pip", "uninstall", "--quiet", "--yes", *COLAB_DROPS]
+        subprocess.run(remove, capture_output=True)
+    return fine
+
+
+def on_colab() -> bool:
+    """Whether this Python is Google Colab's."""
+    try:
+        return importlib.util.find_spec("google.colab") is not None
+    except ModuleNotFoundError:  # there is no package `google` at all
+        return False
+
+
+def installed(package: str) -> str | None:
+    """The version of a package that this Python has, or None."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def pin(package: str) -> str:
+    """A requirement that keeps an installed package at its version."""
+    return f"{package}=={installed(package)}"
+
+
+def pip_install(interpreter: str | Path, *arguments: str | Path) -> bool:
+    """Let an interpreter's pip install something; where it fails, say what pip said."""
     command = [
-        str(python()),
+        str(interpreter),
         "-m",
         "pip",
         "install",
         "--quiet",
         "--disable-pip-version-check",
-        "-r",
-        str(requirements),
+        *map(str, arguments),
     ]
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", errors="replace"
@@ -171,10 +274,7 @@ def install(requirements: Path) -> bool:
             f"Look at the line that names a package, then try:\n  {' '.join(command)}",
             file=sys.stderr,
         )
-        return False
-    stamp = ENVIRONMENT / f"{requirements.stem}.sha256"
-    stamp.write_text(fingerprint(requirements), encoding="utf-8")
-    return True
+    return not done.returncode
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ wherever Jupyter was started.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -91,6 +92,11 @@ def client() -> OpenAI:
             azure_endpoint=profile.base_url, api_key=profile.key, api_version="2025-04-01-preview"
         )
     return OpenAI(base_url=profile.base_url, api_key=profile.key)
+
+
+def headless() -> bool:
+    """Whether nobody sits before this run: `helpers/runner.py` sets WORKBOOK_HEADLESS=1."""
+    return os.environ.get("WORKBOOK_HEADLESS") == "1"
 
 
 def describe() -> str:

@@ -7,9 +7,11 @@ Where no widget can run, `still` leaves a figure and two tables.
 
 from __future__ import annotations
 
+import base64
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -19,11 +21,26 @@ import openai
 import pandas as pd
 from IPython.display import display
 
-from helpers import jobs, plots, pricing, tokens, validation
-from helpers.widgets import REDRAW, SYMBOLS, WIDE, interactive, possible, safe
+from helpers import config, jobs, plots, pricing, tokens, validation
+from helpers.widgets import (
+    REDRAW,
+    SYMBOLS,
+    WIDE,
+    LiveText,
+    Still,
+    interactive,
+    known_total,
+    possible,
+    safe,
+    show_live,
+    table_html,
+)
 
 ROWS = 8  # lines of the lists of files and jobs
 AUTO = "auto"
+LOSS, ACCURACY = "loss", "accuracy"
+WRAP = widgets.Layout(flex_flow="row wrap")
+LABELLED = {"description_width": "13em"}
 
 
 class Dashboard:
@@ -39,12 +56,20 @@ class Dashboard:
         self.new = NewJobTab(client, self.files, self._created)
         self.box = widgets.Tab([self.files.box, self.jobs.box, self.new.box])
         self.box.titles = ["Files", "Jobs", "New job"]
+        self._thread = None
 
     def show(self) -> None:
-        """Show the panel where somebody watches, and keep it up to date in a thread."""
-        if interactive():
-            display(self.box)
-            threading.Thread(target=self.jobs.keep_up, daemon=True).start()
+        """Show the panel where somebody watches, and keep it up to date in a thread.
+
+        Elsewhere its `still` is left.
+        """
+        if not interactive():
+            self.still()
+            return
+        show_live(self.box, self.page())
+        if self._thread is None:
+            self._thread = threading.Thread(target=self.jobs.keep_up, daemon=True)
+            self._thread.start()
 
     def still(self) -> None:
         """What stays on a page without widgets: the files, the jobs, and their losses."""
@@ -55,6 +80,24 @@ class Dashboard:
         figure = self.jobs.figure()
         if figure is not None:
             plots.show(figure, alt=self.jobs.sentence())
+
+    def page(self) -> Still:
+        """The same in one piece, for a page on which the panel itself does not run."""
+        says = (
+            f"Fine-tuning dashboard: {len(self.files.files)} files, {len(self.jobs.known)} jobs. "
+            "The plain calls: client.files and client.fine_tuning.jobs."
+        )
+        parts = [f"<p>{safe(says)}</p>", table_html(self.files.table().reset_index()),
+                 table_html(self.jobs.table())]  # fmt: skip
+        figure = None
+        with suppress(openai.APIError):
+            figure = self.jobs.figure()
+        if figure is not None:
+            data = base64.b64encode(plots.png(figure)).decode()
+            alt = safe(self.jobs.sentence()).replace('"', "&quot;")
+            parts.append(f'<img alt="{alt}" src="data:image/png;base64,{data}">')
+            says += f"\n{self.jobs.sentence()}"
+        return Still(says, html="".join(parts))
 
     def _created(self, job_id: str) -> None:
         self.jobs.refresh()
@@ -70,14 +113,13 @@ class FilesTab:
         self.list = widgets.Select(rows=ROWS, layout=WIDE, description="Files")
         self.upload = widgets.FileUpload(accept=".jsonl", description="Upload .jsonl")
         self.upload.observe(self._uploaded, names="value")
+        self.said = LiveText(layout=WIDE)
         self.buttons = _buttons(
-            {"refresh": self.refresh, "inspect": self.inspect, "delete": self.delete}
+            {"refresh": self.refresh, "inspect": self.inspect, "delete": self.delete}, self.said
         )
-        self.said = _live_text()
-        self.box = widgets.VBox(
-            [self.list, widgets.HBox([self.upload, *self.buttons.values()]), self.said]
-        )
-        self.refresh()
+        row = widgets.HBox([self.upload, *self.buttons.values()], layout=WRAP)
+        self.box = widgets.VBox([self.list, row, self.said])
+        _try(self.refresh, self.said)
 
     def refresh(self) -> None:
         """Ask for the files anew and keep the choice if it is still there."""
@@ -123,11 +165,8 @@ class FilesTab:
         if self.list.value is None:
             self.said.value = "Choose a file first."
             return
-        try:
-            gone = self.client.files.delete(self.list.value)
-            self.said.value = safe(f"{gone.id} is deleted.")
-        except openai.APIError as error:
-            self.said.value = safe(jobs.explain_error(error))
+        gone = self.client.files.delete(self.list.value)
+        self.said.value = safe(f"{gone.id} is deleted.")
         self.refresh()
 
     def table(self) -> pd.DataFrame:
@@ -142,7 +181,11 @@ class FilesTab:
 
 
 class NewJobTab:
-    """A form for a job with every option of the API; empty or `auto` leaves it to the provider."""
+    """A form for a job of supervised fine-tuning; empty or `auto` leaves an option to the provider.
+
+    Other methods (DPO, reinforcement) need options of their own, and the local platform has none of
+    them: the SDK's call creates such a job where a provider offers it.
+    """
 
     def __init__(self, client: openai.OpenAI, files: FilesTab, created):
         self.client, self.files, self.created = client, files, created
@@ -150,24 +193,30 @@ class NewJobTab:
         self.training = widgets.Dropdown(description="Training")
         self.validation = widgets.Dropdown(description="Validation")
         self.suffix = widgets.Text(description="Suffix", placeholder="part of the model's name")
-        self.seed = widgets.Text(description="Seed", placeholder="a whole number, or empty")
-        self.epochs = widgets.Text(AUTO, description="Epochs")
-        self.batch = widgets.Text(AUTO, description="Batch size")
-        self.rate = widgets.Text(AUTO, description="Rate ×")
-        self.agreed = widgets.Checkbox(description="I accept the estimated price")
-        self.buttons = _buttons({"create": self.create})
-        self.said = _live_text()
-        left = [self.model, self.training, self.validation, self.suffix, self.seed]
-        right = [self.epochs, self.batch, self.rate, self.agreed, *self.buttons.values()]
-        columns = widgets.HBox([widgets.VBox(left), widgets.VBox(right)])
-        self.box = widgets.VBox([columns, self.said])
+        self.metadata = widgets.Textarea(
+            description="Metadata", placeholder="key=value, one a line", rows=2
+        )
+        number = {"placeholder": AUTO, "style": LABELLED}
+        self.seed = widgets.Text(AUTO, description="Seed", **number)
+        self.epochs = widgets.Text(AUTO, description="Epochs", **number)
+        self.batch = widgets.Text(AUTO, description="Batch size", **number)
+        self.rate = widgets.Text(AUTO, description="Learning rate multiplier", **number)
+        self.agreed = widgets.Checkbox(description="I accept the estimated price", indent=False)
+        self.said = LiveText(layout=WIDE)
+        self.buttons = _buttons({"create": self.create}, self.said)
+        left = [self.model, self.training, self.validation, self.suffix, self.metadata]
+        right = [self.seed, self.epochs, self.batch, self.rate, self.agreed]
+        columns = widgets.HBox([widgets.VBox(left), widgets.VBox(right)], layout=WRAP)
+        self.box = widgets.VBox([columns, *self.buttons.values(), self.said])
         files.list.observe(lambda _: self.offer(), names="options")
         self.offer()
 
     def offer(self) -> None:
         """Offer the provider's models and the files that are there."""
-        names = sorted(model.id for model in self.client.models.list())
-        self.model.options = names
+        try:
+            self.model.options = sorted(model.id for model in self.client.models.list())
+        except openai.APIError as error:  # a name can be typed all the same
+            self.said.value = safe(jobs.explain_error(error))
         choices = [(file.filename, file.id) for file in self.files.files]
         for dropdown, extra in ((self.training, []), (self.validation, [("none", None)])):
             chosen = dropdown.value
@@ -213,12 +262,16 @@ class NewJobTab:
             wish["validation_file"] = self.validation.value
         if self.suffix.value.strip():
             wish["suffix"] = self.suffix.value.strip()
-        if self.seed.value.strip():
-            wish["seed"] = _number(self.seed, int)
+        if (seed := _number(self.seed, int)) != AUTO:
+            wish["seed"] = seed
+        if pairs := _pairs(self.metadata):
+            wish["metadata"] = pairs
         return wish
 
     def _affordable(self, wish: dict) -> bool:
         """Whether the job is free, or its price was shown and accepted."""
+        if not config.provider().paid:
+            return True
         text = self.client.files.content(wish["training_file"]).text
         asked = wish["method"]["supervised"]["hyperparameters"]["n_epochs"]
         count = tokens.count_jsonl(text, wish["model"])
@@ -232,38 +285,78 @@ class NewJobTab:
 
 
 class JobsTab:
-    """Jobs: choose one for its details, several to lay their losses over each other."""
+    """Jobs: choose one for its details, several to lay their curves over each other.
+
+    `measure` switches between loss and token accuracy, `detailed` says which of the chosen jobs the
+    messages and checkpoints are of, and `more` lists older jobs.
+    """
 
     def __init__(self, client: openai.OpenAI):
         self.client = client
         self.known: dict = {}  # job id -> job
         self.events: dict[str, list] = {}  # job id -> its events, oldest first
         self.sizes: dict[str, int] = {}  # training file -> its tokens
+        self.limit = ROWS  # how many of the newest jobs are listed
         self._drawn, self._stale, self._busy = 0.0, False, threading.Lock()
         self.list = widgets.SelectMultiple(rows=ROWS, layout=WIDE, description="Jobs")
-        self.list.observe(lambda _: self.update(redraw=True), names="value")
+        self._listing = False  # while the list changes, what it says is not yet the choice
+        self.list.observe(lambda _: self._listing or self.update(redraw=True), names="value")
+        self.said = LiveText(layout=WIDE)
         acts = {name: self._acting(name) for name in ("cancel", "pause", "resume")}
-        self.buttons = _buttons({"refresh": self.refresh, **acts})
+        self.buttons = _buttons({"refresh": self.refresh, **acts}, self.said)
+        older = _buttons({"more": self.list_more}, self.said)
+        self.more, self.count = older["more"], widgets.Label()
         self.bar = widgets.IntProgress(min=0, max=1, description="steps", layout=WIDE)
-        self.facts, self.said = _live_text(), _live_text()
-        self.curve = widgets.Image(format="png", width=650)
-        self.messages, self.checkpoints = _live_text(), widgets.HTML()
-        parts = [self.bar, self.facts, self.curve, self.messages, self.checkpoints]
-        self.box = widgets.VBox(
-            [self.list, widgets.HBox(list(self.buttons.values())), self.said, *parts]
+        self.facts = widgets.HTML(layout=WIDE)  # not a live region: it changes twice a second
+        self.measure = widgets.ToggleButtons(options=[LOSS, ACCURACY], description="Curve")
+        self.curve = widgets.Image(
+            format="png", layout=widgets.Layout(width="650px", max_width="100%")
         )
+        self.caption = widgets.HTML(layout=WIDE)
+        self.detailed = widgets.Dropdown(description="Details of")
+        for part in (self.measure, self.detailed):
+            part.observe(lambda _: self.update(redraw=True), names="value")
+        self.messages, self.checkpoints = LiveText(layout=WIDE), widgets.HTML()
+        acting = widgets.HBox([*self.buttons.values(), self.more, self.count], layout=WRAP)
+        curves = [self.facts, self.measure, self.curve, self.caption]
+        details = [self.detailed, self.bar, self.messages, self.checkpoints]
+        self.box = widgets.VBox([self.list, acting, self.said, *curves, *details])
+        _try(self.refresh, self.said)
+
+    def choose(self, job_ids: Iterable[str]) -> None:
+        """Choose jobs by their ids, and list older ones until they are there."""
+        wanted = tuple(job_ids)
+        while not set(wanted) <= set(self.known) and not self.more.disabled:
+            self.list_more()
+        self.list.value = tuple(job_id for job_id in wanted if job_id in self.known)
+
+    def list_more(self) -> None:
+        """List as many older jobs again."""
+        self.limit += ROWS
         self.refresh()
 
     def refresh(self) -> None:
         """Ask for the latest jobs; a choice that is still there stays."""
-        chosen = self.list.value
-        latest = islice(self.client.fine_tuning.jobs.list(limit=ROWS), ROWS)  # its first page
-        self.known = {job.id: job for job in latest}
+        chosen, wanted = self.list.value, self.limit + 1  # one more says whether there are more
+        pages = self.client.fine_tuning.jobs.list(limit=min(wanted, 100))
+        latest = list(islice(pages, wanted))
+        self.known = {job.id: job for job in latest[: self.limit]}
+        self.more.disabled = len(latest) < wanted
+        self.count.value = f"the newest {len(self.known)} jobs" if len(latest) == wanted else (
+            f"all {len(self.known)} jobs")  # fmt: skip
         options = [(_title(job), job.id) for job in self.known.values()]
-        if options != list(self.list.options):
-            self.list.options = options
         kept = tuple(job_id for job_id in chosen if job_id in self.known)
-        self.list.value = kept or tuple(self.known)[:1]
+        changed = options != list(self.list.options)
+        self._listing = True
+        try:
+            with self.list.hold_sync():  # one message, so that the page never shows it half done
+                if changed:
+                    self.list.options = options
+                self.list.value = kept or tuple(self.known)[:1]
+        finally:
+            self._listing = False
+        if changed or self.list.value != chosen:
+            self.update(redraw=True)
 
     def newest(self, suffix: str, count: int) -> tuple[str, ...]:
         """The ids of the latest jobs with a suffix, as a choice for the list."""
@@ -283,7 +376,8 @@ class JobsTab:
     def update(self, redraw: bool = False) -> None:
         """Fetch what is new about the chosen jobs, and show it."""
         if not self._busy.acquire(blocking=False):
-            return  # the thread is at it already
+            self._stale = self._stale or redraw
+            return  # the thread is at it already, and draws again at its next look
         try:
             fresh = [self._fetch(job_id) for job_id in self.list.value]
             self._stale = self._stale or any(fresh)
@@ -303,24 +397,25 @@ class JobsTab:
         self.refresh()
 
     def histories(self) -> dict[str, pd.DataFrame]:
-        """The losses of each chosen job that has any, by its title."""
-        found = {}
-        for job_id in self.list.value:
-            history = jobs.loss_history(self.events.get(job_id, []))
-            if len(history):
-                found[f"{self.known[job_id].user_provided_suffix or 'job'} {job_id[-4:]}"] = history
-        return found
+        """The losses and accuracies of each chosen job that has any, by what tells it apart."""
+        names = labels([self.known[job_id] for job_id in self._chosen()])
+        found = {
+            name: jobs.loss_history(self.events.get(job_id, [])) for job_id, name in names.items()
+        }
+        return {name: history for name, history in found.items() if len(history)}
 
     def figure(self):
-        """One job's curves, or the training losses of several over each other; None without any."""
+        """One job's curves, or the training curves of several over each other; None without any."""
         for job_id in self.list.value:
             self._fetch(job_id)
-        return _curves(self.histories())
+        return self._curves()
 
     def sentence(self) -> str:
         """What the figure shows, in words."""
         found = self.histories().items()
-        return "; ".join(f"{name}: {plots.describe_losses(history)}" for name, history in found)
+        accuracy = self.measure.value == ACCURACY
+        describe = plots.describe_accuracy if accuracy else plots.describe_losses
+        return "; ".join(f"{name}: {describe(history)}" for name, history in found)
 
     def table(self) -> pd.DataFrame:
         """The latest jobs as a table, the newest first."""
@@ -337,19 +432,21 @@ class JobsTab:
         metrics = jobs.metrics_of(self.events.get(job_id, []))
         if not metrics:
             return {"status": self.known[job_id].status}
-        history = jobs.loss_history(metrics)
-        last, total = history.iloc[-1], int(metrics[-1].data["total_steps"])
+        history, total = jobs.loss_history(metrics), known_total(metrics)
+        last = history.iloc[-1]
         passed = metrics[-1].created_at - metrics[0].created_at
         pace = (len(metrics) - 1) / passed if passed > 0 else 0.0  # steps a second
-        found = {"status": self.known[job_id].status, "step": f"{int(last['step'])} of {total}",
-                 "training loss": round(last["train_loss"], 3),
-                 "accuracy": f"{last['train_accuracy']:.0%}"}  # fmt: skip
+        found = {"status": self.known[job_id].status,
+                 "step": f"{int(last['step'])} of {total or 'unknown'}",
+                 "training loss": round(last["train_loss"], 3)}  # fmt: skip
+        if last["train_accuracy"] == last["train_accuracy"]:  # not every provider reports it
+            found["accuracy"] = f"{last['train_accuracy']:.0%}"
         valid = history["valid_loss"].dropna()
         if len(valid):
             found["validation loss"] = round(valid.iloc[-1], 3)
-        if pace:
+        if pace and total:
             found["tokens a second"] = f"{pace * self._tokens_a_step(job_id, total):,.0f}"
-        if pace and self.known[job_id].status == "running":
+        if pace and total and self.known[job_id].status == "running":
             found["seconds left"] = f"{(total - last['step']) / pace:.0f}"
         return found
 
@@ -374,24 +471,48 @@ class JobsTab:
 
     def _draw(self) -> None:
         self._drawn, self._stale = time.monotonic(), False
-        chosen = [job_id for job_id in self.list.value if job_id in self.known]
-        statuses = [self.known[job_id].status for job_id in chosen]
+        names = labels([self.known[job_id] for job_id in self._chosen()])
+        statuses = [self.known[job_id].status for job_id in names]
         for name, button in self.buttons.items():
             button.disabled = name != "refresh" and not any(possible(name, s) for s in statuses)
-        self.facts.value = "".join(_facts(job_id, self.detail(job_id)) for job_id in chosen)
-        figure = _curves(self.histories())
+        self.facts.value = "".join(_facts(name, self.detail(job)) for job, name in names.items())
+        figure = self._curves()
+        self.curve.layout.display = "none" if figure is None else None
         if figure is not None:
             self.curve.value = plots.png(figure)
-        if chosen:
-            self._draw_one(chosen[0])
+        self.caption.value = safe(self.sentence())
+        options = [(name, job_id) for job_id, name in names.items()]
+        if options != list(self.detailed.options):
+            kept = self.detailed.value
+            self.detailed.options = options
+            self.detailed.value = kept if kept in names else next(iter(names), None)
+        if self.detailed.value is not None:
+            self._draw_one(self.detailed.value)
+
+    def _chosen(self) -> list[str]:
+        return [job_id for job_id in self.list.value if job_id in self.known]
+
+    def _curves(self):
+        """The chosen jobs' curves, with the axis fixed where all of them say how long they are."""
+        found, accuracy = self.histories(), self.measure.value == ACCURACY
+        if not found:
+            return None
+        drawn = (self.events.get(job_id, []) for job_id in self._chosen())
+        totals = [known_total(events) for events in drawn if jobs.metrics_of(events)]
+        total = max(totals) if all(totals) else None
+        if len(found) == 1:
+            draw = plots.accuracy_curves if accuracy else plots.loss_curves
+            return draw(next(iter(found.values())), total_steps=total)
+        title = f"Training {'accuracy' if accuracy else 'loss'} of {len(found)} jobs"
+        column = "train_accuracy" if accuracy else "train_loss"
+        return plots.compare_losses(found, title, column, total)
 
     def _draw_one(self, job_id: str) -> None:
         events = self.events.get(job_id, [])
         metrics = jobs.metrics_of(events)
-        if metrics:
-            self.bar.max = int(metrics[-1].data["total_steps"])
-            self.bar.value = int(metrics[-1].data["step"])
-            self.bar.description = f"{self.bar.value}/{self.bar.max}"
+        step, total = int(metrics[-1].data["step"]) if metrics else 0, known_total(events)
+        self.bar.max, self.bar.value = max(1, total), step
+        self.bar.description = f"{step}/{total}" if total else "waiting"
         texts = [event.message for event in events if event.type != "metrics"][-5:]
         self.messages.value = "<br>".join(map(safe, texts))
         with suppress(openai.APIError):
@@ -400,22 +521,26 @@ class JobsTab:
                  "name": c.fine_tuned_model_checkpoint}
                 for c in self.client.fine_tuning.jobs.checkpoints.list(job_id)
             ]  # fmt: skip
-            self.checkpoints.value = pd.DataFrame(rows).to_html(index=False) if rows else ""
+            self.checkpoints.value = table_html(pd.DataFrame(rows).round(3)) if rows else ""
 
     def _acting(self, name: str):
         return lambda: self.act(name)
 
 
-def _buttons(actions: dict) -> dict[str, widgets.Button]:
+def _buttons(actions: dict, said: LiveText) -> dict[str, widgets.Button]:
+    """A button an action; what the provider refuses is told in `said`."""
     made = {}
     for name, action in actions.items():
         made[name] = widgets.Button(description=name.capitalize(), tooltip=name)
-        made[name].on_click(lambda _, act=action: act())
+        made[name].on_click(lambda _, act=action: _try(act, said))
     return made
 
 
-def _live_text() -> widgets.HTML:
-    return widgets.HTML(layout=WIDE)
+def _try(action: Callable[[], object], said: LiveText) -> None:
+    try:
+        action()
+    except openai.APIError as error:
+        said.value = safe(jobs.explain_error(error))
 
 
 def _number(field: widgets.Text, kind):
@@ -429,12 +554,51 @@ def _number(field: widgets.Text, kind):
         raise ValueError(f"{field.description}: a number or `auto`, not {text!r}.") from None
 
 
-def _curves(found: dict[str, pd.DataFrame]):
-    if not found:
-        return None
-    if len(found) == 1:
-        return plots.loss_curves(next(iter(found.values())))
-    return plots.compare_losses(found, title="Training loss of the chosen jobs")
+def _pairs(field: widgets.Textarea) -> dict[str, str]:
+    """The field's lines as metadata. Raises ValueError for a line that is no key=value."""
+    pairs = {}
+    for line in filter(None, map(str.strip, field.value.splitlines())):
+        key, sign, value = (part.strip() for part in line.partition("="))
+        if not (key and sign):
+            raise ValueError(f"{field.description}: one key=value a line, not {line!r}.")
+        pairs[key] = value
+    return pairs
+
+
+def labels(chosen: Sequence) -> dict[str, str]:
+    """What tells jobs apart, by their ids: of name, multiplier, epochs and batch size those in
+    which they differ. Alone, or where these are all the same, the name; a tie gets its id's end."""
+    traits = {job.id: _traits(job) for job in chosen}
+    differing = [place for place in range(4) if len({had[place] for had in traits.values()}) > 1]
+    said = {
+        job_id: ", ".join(filter(None, (had[place] for place in differing))) or had[0]
+        for job_id, had in traits.items()
+    }
+    names = list(said.values())
+    return {
+        job_id: name if names.count(name) == 1 else f"{name} …{job_id[-4:]}"
+        for job_id, name in said.items()
+    }
+
+
+def _traits(job) -> tuple[str, str, str, str]:
+    """A job's name, multiplier, epochs and batch size in words; empty where it has none."""
+    supervised = getattr(getattr(job, "method", None), "supervised", None)
+    numbers = getattr(supervised, "hyperparameters", None) or job.hyperparameters
+    rate, epochs, batch = (
+        getattr(numbers, name, None)
+        for name in ("learning_rate_multiplier", "n_epochs", "batch_size")
+    )
+    return (
+        job.user_provided_suffix or job.fine_tuned_model or job.model,
+        f"multiplier {_short(rate)}" if rate else "",
+        f"{epochs} epoch{'s' * (epochs != 1)}" if epochs else "",
+        f"batch size {batch}" if batch else "",
+    )
+
+
+def _short(number: float | str) -> str:
+    return number if isinstance(number, str) else f"{number:g}"  # "auto", or 2 for 2.0
 
 
 def _title(job) -> str:
@@ -442,6 +606,6 @@ def _title(job) -> str:
     return f"{symbol} {job.status:<16} {job.user_provided_suffix or job.model}  {job.id}"
 
 
-def _facts(job_id: str, detail: dict) -> str:
+def _facts(name: str, detail: dict) -> str:
     said = " · ".join(f"{name} <b>{safe(str(value))}</b>" for name, value in detail.items())
-    return f"<div>{job_id[-4:]}: {said}</div>"
+    return f"<div>{safe(name)}: {said}</div>"

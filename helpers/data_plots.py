@@ -7,7 +7,7 @@ from IPython.display import HTML, display
 from matplotlib.figure import Figure
 
 from helpers import tokens
-from helpers.plots import PALETTE
+from helpers.plots import PALETTE, leaders, listed
 
 BLUE, ORANGE = PALETTE[:2]
 
@@ -21,14 +21,16 @@ def recall_bars(recalls: pd.DataFrame) -> Figure:
     for place, (way, values) in enumerate(recalls.items()):
         colour, hatch = styles[place % 2]
         offsets = [row + (place - (recalls.shape[1] - 1) / 2) * height for row in rows]
-        axes.barh(offsets, 100 * values, height, color=colour, hatch=hatch, label=way, alpha=0.9)
+        axes.barh(offsets, 100 * values, height, color=colour, hatch=hatch, label=way)
     axes.set_yticks(list(rows), recalls.index)
     axes.invert_yaxis()
     axes.set_xlabel("found, per cent of the planted pieces")
     figure.legend(loc="outside lower center", ncols=recalls.shape[1], frameon=False)
     missed = [str(kind) for kind in recalls.index if recalls.iloc[:, 0][kind] < 0.5]
-    names = " and ".join(missed) if missed else "hardly anything"
-    return _titled(figure, axes, f"With {recalls.columns[0]}, {names} would be missed")
+    said = f"{listed(missed)} {'is' if len(missed) == 1 else 'are'} mostly missed"
+    if not missed:
+        said = "at least half of every kind is found"
+    return _titled(figure, axes, f"With {recalls.columns[0]}, {said}")
 
 
 def invented_curve(by_size: pd.DataFrame) -> Figure:
@@ -61,9 +63,18 @@ def encoding_ratios(ratios: Mapping[str, float], older: str, newer: str) -> Figu
     axes.invert_yaxis()
     axes.margins(x=0.18)
     axes.set_xlabel(f"tokens counted for {older} above those for {newer}, per cent")
-    worst = max(ratios, key=ratios.get)
-    title = f"The older list counts {max(more):.0f} per cent too many for {worst}"
-    return _titled(figure, axes, title)
+    return _titled(figure, axes, _encoding_title(pd.Series(ratios)))
+
+
+def _encoding_title(ratios: pd.Series) -> str:
+    more = (100 * (ratios - 1)).round()
+    if more.max() > 0:
+        names = leaders(more)
+        return f"The older list counts {more.max():.0f} per cent too many for {names}"
+    if more.min() < 0:
+        names = leaders(more, lowest=True)
+        return f"The older list never counts too many: {-more.min():.0f} per cent fewer for {names}"
+    return "Both lists count the same"
 
 
 def length_histogram(lengths: Sequence[int], limit: int) -> Figure:
@@ -76,7 +87,7 @@ def length_histogram(lengths: Sequence[int], limit: int) -> Figure:
     axes.set_ylabel("examples")
     axes.legend()
     too_long = sum(length > limit for length in lengths)
-    said = f"{too_long} are too long" if too_long else "all fit"
+    said = f"{too_long} {'is' if too_long == 1 else 'are'} too long" if too_long else "all fit"
     return _titled(figure, axes, f"{len(lengths)} examples: {said}")
 
 
@@ -99,7 +110,7 @@ def show_mask(example: dict, enc: tokens.LocalEncoding) -> None:
 
 def _new(height: float = 3.4) -> tuple:
     """A figure and its axes. Made without pyplot, so that no notebook shows it twice."""
-    figure = Figure(figsize=(7, height), layout="constrained")
+    figure = Figure(figsize=(7, height), layout="constrained", facecolor="white")
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes

@@ -7,17 +7,19 @@ states the finding, and tells its lines apart by dash and marker as well as by c
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from IPython.display import Image, display
 from matplotlib.figure import Figure
 
-from helpers.evaluation import bootstrap_interval
+from helpers import evaluation
 
-# Okabe and Ito's palette, made to be told apart by colour-blind readers.
-PALETTE = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
+# Okabe and Ito's palette, its light colours darkened: each has a contrast of 3:1 or more with
+# white, and any two stay apart for colour-blind readers (simulated after Machado et al. 2009).
+PALETTE = ["#0072B2", "#BD8400", "#009E73", "#A0407A", "#222222", "#B03A00"]
+PALE = "#4095C5"  # for the unsmoothed line: as pale as 3:1 on white allows
 HATCHES = ["", "//", "..", "xx", "--", "++"]
 MARKERS = ["o", "s", "^", "D", "v", "P"]
 DASHES = ["-", "--", "-.", ":"]
@@ -48,26 +50,51 @@ def loss_curves(
 
     Args: `total_steps` fixes the axis, so that a live curve does not jump.
     """
+    return _curves_of(history, "loss", title or describe_losses(history), total_steps)
+
+
+def accuracy_curves(
+    history: pd.DataFrame, title: str | None = None, total_steps: int | None = None
+) -> Figure:
+    """A job's token accuracy over its steps (how often the likeliest token was the right one), with
+    the same four lines and the same arguments as `loss_curves`."""
+    return _curves_of(history, "accuracy", title or describe_accuracy(history), total_steps)
+
+
+def _curves_of(history: pd.DataFrame, kind: str, title: str, total_steps: int | None) -> Figure:
     figure, axes = _new()
-    steps = history["step"]
-    axes.plot(steps, history["train_loss"], color=PALETTE[0], alpha=0.3, linewidth=1)
-    axes.plot(steps, smooth(history["train_loss"]), color=PALETTE[0], label="training (smoothed)")
-    sample = history.dropna(subset=["valid_loss"])
-    if len(sample):
-        axes.plot(
-            sample["step"], sample["valid_loss"], "--", color=PALETTE[1], label="validation sample"
-        )
-    full = history.dropna(subset=["full_valid_loss"])
-    if len(full):
-        axes.plot(
-            full["step"], full["full_valid_loss"], "s", color=PALETTE[5], label="validation, whole"
-        )
+    scale, blue = _scale(kind), PALETTE[0]
+    train = history.dropna(subset=[f"train_{kind}"])
+    values = train[f"train_{kind}"]
+    axes.plot(train["step"], scale * values, color=PALE, linewidth=0.7)
+    axes.plot(train["step"], scale * smooth(values), color=blue, linewidth=2.4,
+              label="training (smoothed)")  # fmt: skip
+    for column, style, colour, label in (
+        (f"valid_{kind}", "--", PALETTE[1], "validation sample"),
+        (f"full_valid_{kind}", "s", PALETTE[5], "validation, whole"),
+    ):
+        rows = history.dropna(subset=[column])
+        if len(rows):
+            axes.plot(rows["step"], scale * rows[column], style, color=colour, label=label)
+    axes.legend()
+    return _titled(figure, _over_steps(axes, kind, total_steps), title)
+
+
+def _scale(column: str) -> int:
+    return 100 if column.endswith("accuracy") else 1  # accuracies are drawn in per cent
+
+
+def _over_steps(axes, column: str, total_steps: int | None):
+    """The axes of a loss or an accuracy over steps; a known end fixes them."""
     if total_steps:
         axes.set_xlim(0, total_steps)
     axes.set_xlabel("step")
-    axes.set_ylabel("loss, nats per token")
-    axes.legend()
-    return _titled(figure, axes, title or describe_losses(history))
+    if column.endswith("accuracy"):
+        axes.set_ylim(0, 105)
+        axes.set_ylabel("right tokens, per cent")
+    else:
+        axes.set_ylabel("loss, nats per token")
+    return axes
 
 
 def describe_losses(history: pd.DataFrame) -> str:
@@ -87,8 +114,43 @@ def describe_losses(history: pd.DataFrame) -> str:
     return said
 
 
+def describe_accuracy(history: pd.DataFrame) -> str:
+    """One sentence on a job's token accuracy: where it began and where it is."""
+    known = history["train_accuracy"].dropna()
+    if not len(known):
+        return "No token accuracy has been reported yet"
+    first, last, steps = known.iloc[0], smooth(known).iloc[-1], int(history["step"].iloc[-1])
+    said = f"Token accuracy {_went(first, last)} from {first:.0%} to {last:.0%} in {steps} steps"
+    valid = history["valid_accuracy"].dropna()
+    if not len(valid):
+        return said
+    return f"{said}; on the validation sample it {_went(valid.iloc[0], valid.iloc[-1])} to " + (
+        f"{valid.iloc[-1]:.0%}"
+    )
+
+
 def _went(before: float, after: float) -> str:
+    if after == before:
+        return "went"
     return "fell" if after < before else "rose"
+
+
+def listed(names: Iterable[object]) -> str:
+    """Names as a sentence lists them: "a", "a and b", "a, b and c"; nothing for none."""
+    *most, last = [str(name) for name in names] or [""]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def leaders(values: Mapping[str, float] | pd.Series, lowest: bool = False) -> str:
+    """The names of all that share the largest value (or the lowest), as a sentence lists them.
+
+    `idxmax` names one of several that tie, and so states a winner where there is none.
+    """
+    known = pd.Series(values, dtype=float).dropna()
+    if not len(known):
+        return ""
+    best = known.min() if lowest else known.max()
+    return listed(known.index[np.isclose(known, best)])
 
 
 def smooth(values: pd.Series) -> pd.Series:
@@ -97,31 +159,36 @@ def smooth(values: pd.Series) -> pd.Series:
 
 
 def compare_losses(
-    curves: Mapping[str, pd.DataFrame], title: str, column: str = "train_loss"
+    curves: Mapping[str, pd.DataFrame],
+    title: str,
+    column: str = "train_loss",
+    total_steps: int | None = None,
 ) -> Figure:
-    """One loss of several jobs over their steps, each in its own colour, dash and marker."""
+    """One loss of several jobs over their steps, each in its own colour, dash and marker.
+
+    Args: `column` of `jobs.loss_history`, an accuracy among them; those of the training are
+    smoothed. `total_steps` fixes the axis, so that a live curve does not jump.
+    """
     figure, axes = _new()
     for number, (name, history) in enumerate(curves.items()):
         rows = history.dropna(subset=[column])
-        values = smooth(rows[column]) if column == "train_loss" else rows[column]
+        values = smooth(rows[column]) if column.startswith("train_") else rows[column]
         axes.plot(
             rows["step"],
-            values,
+            _scale(column) * values,
             DASHES[number % len(DASHES)],
             marker=MARKERS[number % len(MARKERS)],
             markevery=max(1, len(rows) // 8),
             color=PALETTE[number % len(PALETTE)],
             label=name,
         )
-    axes.set_xlabel("step")
-    axes.set_ylabel("loss, nats per token")
-    axes.set_ylim(bottom=0)
+    _over_steps(axes, column, total_steps).set_ylim(bottom=0)
     axes.legend()
     return _titled(figure, axes, title)
 
 
 def accuracy_bars(results: pd.DataFrame, title: str) -> Figure:
-    """Share of right answers with 95 % bootstrap intervals.
+    """Share of right answers with 95 % intervals, those of `evaluation.share` (Wilson).
 
     Args: `results` one row an answer, with `answerer`, `group` and `right` (0 or 1).
     """
@@ -132,11 +199,10 @@ def accuracy_bars(results: pd.DataFrame, title: str) -> Figure:
         means, below, above = [], [], []
         for answerer in answerers:
             chosen = (results["answerer"] == answerer) & (results["group"] == group)
-            right = results.loc[chosen, "right"].astype(float)
-            low, high = bootstrap_interval(right)
-            means.append(100 * right.mean())
-            below.append(100 * (right.mean() - low))
-            above.append(100 * (high - right.mean()))
+            right = evaluation.share(results.loc[chosen, "right"])
+            means.append(100 * right.value)
+            below.append(100 * max(0, right.value - right.low))  # rounding may fall below nought
+            above.append(100 * max(0, right.high - right.value))
         offsets = np.arange(len(answerers)) + (place - (len(groups) - 1) / 2) * width
         axes.bar(
             offsets,
@@ -146,7 +212,6 @@ def accuracy_bars(results: pd.DataFrame, title: str) -> Figure:
             capsize=3,
             color=PALETTE[place % len(PALETTE)],
             hatch=HATCHES[place % len(HATCHES)],
-            alpha=0.9,
             label=group,
         )
     axes.set_xticks(range(len(answerers)), answerers)
@@ -163,7 +228,7 @@ def marker_bars(shares: pd.DataFrame, title: str, unit: str = "per cent") -> Fig
     for place, (name, values) in enumerate(shares.items()):
         offsets = np.arange(len(shares)) + (place - (shares.shape[1] - 1) / 2) * width
         colour, hatch = PALETTE[place % len(PALETTE)], HATCHES[place % len(HATCHES)]
-        axes.bar(offsets, 100 * values, width, color=colour, hatch=hatch, alpha=0.9, label=name)
+        axes.bar(offsets, 100 * values, width, color=colour, hatch=hatch, label=name)
     axes.set_xticks(range(len(shares)), shares.index)
     axes.set_ylim(0, 105)
     axes.set_ylabel(unit)
@@ -216,8 +281,13 @@ def cost_scatter(results: pd.DataFrame, title: str) -> Figure:
     return _titled(figure, axes, title)
 
 
-def embedding_map(vectors: np.ndarray, labels: Sequence[str], title: str) -> Figure:
-    """Vectors (n, d) in the two directions in which they differ most (PCA), marked by label."""
+def embedding_map(
+    vectors: np.ndarray, labels: Sequence[str], title: str, lit: Sequence[int] = ()
+) -> Figure:
+    """Vectors (n, d) in the two directions in which they differ most (PCA), marked by label.
+
+    Args: `lit` positions that get a ring, and their rank beside it.
+    """
     centred = vectors - vectors.mean(axis=0)
     _, spread, directions = np.linalg.svd(centred, full_matrices=False)
     points = centred @ directions[:2].T
@@ -226,7 +296,12 @@ def embedding_map(vectors: np.ndarray, labels: Sequence[str], title: str) -> Fig
     for number, label in enumerate(dict.fromkeys(labels)):
         chosen = np.array([name == label for name in labels])
         colour, marker = PALETTE[number % len(PALETTE)], MARKERS[number % len(MARKERS)]
-        axes.plot(*points[chosen].T, marker, color=colour, alpha=0.8, label=label)
+        # A pale face shows what lies below; the edge keeps its contrast.
+        axes.plot(*points[chosen].T, marker, color=colour, markerfacecolor=(colour, 0.6),
+                  label=label)  # fmt: skip
+    for rank, place in enumerate(lit, start=1):
+        axes.plot(*points[place], "o", markersize=13, fillstyle="none", color="black")
+        axes.annotate(str(rank), points[place], xytext=(7, 7), textcoords="offset points")
     axes.set_xlabel(f"first direction ({share[0]:.0%} of the variance)")
     axes.set_ylabel(f"second direction ({share[1]:.0%})")
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
@@ -234,7 +309,8 @@ def embedding_map(vectors: np.ndarray, labels: Sequence[str], title: str) -> Fig
 
 
 def _new(width: float = 6.5, height: float = 3.5) -> tuple:
-    figure = Figure(figsize=(width, height), layout="constrained")
+    # White on every page: the colours have their contrast with white.
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)

@@ -5,7 +5,6 @@ provider, `confirm` shows the estimate and asks before the first cent is spent.
 """
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -157,10 +156,12 @@ def confirm(estimate: Estimate, ask: Callable[[str], str] | None = None) -> bool
     """
     if estimate.usd == 0 or not _provider_is_paid():
         return True
+    from helpers import config
+
     limit, spent = _spend_limit(), allowed_so_far()
     print(estimate)
     try:
-        if ask is None and os.environ.get("WORKBOOK_HEADLESS"):
+        if ask is None and config.headless():
             raise EOFError
         answer = (ask or input)(f"Spend {estimate.usd:.2f} USD? Type yes to go on: ")
         allowed = answer.strip().lower() in ("y", "yes")

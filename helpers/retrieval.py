@@ -1,7 +1,10 @@
-"""Finding text by meaning: chunks, embeddings, and an index that can be asked."""
+"""Finding text by meaning: chunks, embeddings, and an index that can be asked; and by words."""
 
 from __future__ import annotations
 
+import math
+import re
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,6 +38,38 @@ def embed(client: OpenAI, texts: Sequence[str], model: str) -> np.ndarray:
         rows += [item.embedding for item in reply.data]
     vectors = np.asarray(rows, dtype=np.float32)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def keyword_scores(
+    query: str, texts: Sequence[str], k1: float = 1.5, b: float = 0.75
+) -> np.ndarray:
+    """How well each text matches the words of a query, by BM25: (n,), 0 where no word is shared.
+
+    The sum over the query's words w of idf(w) tf (k1 + 1) / (tf + k1 (1 - b + b L / mean L)), where
+    tf is how often w stands in the text, L the text's length in words, and with w in n of N texts
+    idf(w) = ln(1 + (N - n + 0.5) / (n + 0.5)). So a rare word counts more than a common one, the
+    tenth time adds less than the second, and a long text gains nothing by its length. Source:
+    Robertson and Zaragoza 2009, doi:10.1561/1500000019; the 1 in the idf, as in Lucene, keeps a
+    very common word from counting against a text. Words are compared in lower case and without
+    the -s of a plural.
+
+    Args: `k1` how soon more of the same word stops counting; `b` how much length matters, 0 to 1.
+    """
+    documents = [Counter(_words(text)) for text in texts]
+    lengths = np.array([counts.total() for counts in documents], dtype=float)
+    scores = np.zeros(len(documents))
+    for word in set(_words(query)):
+        times = np.array([counts[word] for counts in documents])
+        holding = np.count_nonzero(times)
+        if holding:
+            rarity = math.log(1 + (len(documents) - holding + 0.5) / (holding + 0.5))
+            room = k1 * (1 - b + b * lengths / lengths.mean())
+            scores += rarity * times * (k1 + 1) / (times + room)
+    return scores
+
+
+def _words(text: str) -> list[str]:
+    return [re.sub(r"(?<=\w\w\w)(?<!s)s$", "", word) for word in re.findall(r"\w+", text.lower())]
 
 
 class Index:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -15,6 +16,9 @@ from nbclient.exceptions import CellExecutionError
 from helpers import config
 
 NOTEBOOKS = config.ROOT / "notebooks"
+TIME_ROW = re.compile(r"^\| Time \|.*\|$", re.MULTILINE)
+# A calm pace: below the 238 words a minute of silent reading (Brysbaert 2019), and code is dense.
+READING = {"words": 200, "lines of code": 15}
 CELL_LIMIT = 900  # seconds for one cell, so that a hang ends with a message
 
 
@@ -76,7 +80,37 @@ def execute(path: Path) -> nbformat.NotebookNode | None:
         print(f"{path.name} failed:\n{error}", file=sys.stderr)
         return None
     _progress(path.stem, state, total)
+    state_times(notebook, time.monotonic() - state["start"])
     return tidy(notebook)
+
+
+def state_times(notebook: nbformat.NotebookNode, seconds: float) -> None:
+    """Write into the notebook's first table how long it is to read, and took to run."""
+    row = (
+        f"| Time | about {reading_minutes(notebook)} minutes to read, "
+        f"{_minutes(seconds)} to run on {os.cpu_count()} cores |"
+    )
+    for cell in notebook.cells:
+        cell.source = TIME_ROW.sub(row, cell.source)
+
+
+def reading_minutes(notebook: nbformat.NotebookNode) -> int:
+    """Minutes to read text and code, at READING words and lines a minute."""
+    words = lines = 0
+    for cell in notebook.cells:
+        if "colab" in cell.metadata.get("tags", []):  # there only where badges were asked for
+            continue
+        if cell.cell_type == "markdown":
+            words += len(re.findall(r"\w+", re.sub(r"\]\([^)]*\)", "]", cell.source)))
+        else:
+            lines += sum(bool(line.strip()) for line in cell.source.splitlines())
+    return round(words / READING["words"] + lines / READING["lines of code"])
+
+
+def _minutes(seconds: float) -> str:
+    if seconds < 50:
+        return "less than one"
+    return f"about {max(1, round(seconds / 60))}"
 
 
 def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:

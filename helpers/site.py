@@ -10,7 +10,7 @@ from pathlib import Path
 from helpers import config
 
 SETTINGS = config.ROOT / "docs" / "site"
-PAGES = ["*.md", "notebooks/[0-9]*.ipynb", "data/*/README.md", "docs/*.png"]
+PAGES = ["*.md", "notebooks/[0-9]*.ipynb", "data/README.md", "data/*/README.md", "docs/*.png"]
 
 
 def build(target: Path | None = None) -> Path:

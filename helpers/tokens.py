@@ -245,7 +245,10 @@ def pieces(text: str, enc: tiktoken.Encoding | LocalEncoding) -> list[str]:
 
 def mask_html(example: dict, enc: LocalEncoding) -> str:
     """An example as HTML, token by token as the local model reads it, with what it is trained on
-    marked: trained tokens on blue and underlined, read ones grey."""
+    marked: trained tokens on blue and underlined, read ones on grey.
+
+    Each token has a ground of its own, so that it is read as well on a dark page as on a light one.
+    """
     rows = []
     for message in example["messages"]:
         trained = message["role"] == "assistant" and message.get("weight", 1) != 0
@@ -255,13 +258,13 @@ def mask_html(example: dict, enc: LocalEncoding) -> str:
         rows += [("<|im_end|>", trained), ("\n", False)]
     styles = {
         True: "background:#cfe8fc;color:#00294d;border-bottom:2px solid #0072b2",
-        False: "color:#666;border-bottom:1px dotted #aaa",
+        False: "background:#f3f3f3;color:#444;border-bottom:1px dotted #767676",
     }
     spans = (
         f'<span style="{styles[trained]};margin-right:1px">{escape(piece)}</span>'
         for piece, trained in rows
     )
-    legend = "<p>Underlined on blue: trained on. Grey: only read.</p>"
+    legend = "<p>Underlined on blue: trained on. On grey: only read.</p>"
     return f'{legend}<pre style="white-space:pre-wrap">{"".join(spans)}</pre>'
 
 

@@ -3,22 +3,28 @@
 The panel is for watching. What stays in the notebook is a picture, a sentence and a small table,
 so that the page reads the same on GitHub, in print and where no widget can run. Each button has
 a plain call that does the same.
+
+Every panel of the course is displayed by `show_live` (a saved page then holds its `Still` beside
+the widget) and says what happened in a `LiveText`, which a screen reader reads out.
 """
 
 from __future__ import annotations
 
-import os
+import base64
 import threading
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 
+import anywidget
 import ipywidgets as widgets
 import openai
 import pandas as pd
+import traitlets
 from IPython.core.getipython import get_ipython
 from IPython.display import display
 
-from helpers import jobs, plots
+from helpers import config, jobs, plots
 
 REDRAW = 0.5  # seconds between two drawings of the curve, so that it neither flickers nor lags
 MESSAGES = 6  # how many of the last messages are shown
@@ -30,7 +36,72 @@ def interactive() -> bool:
     """Whether somebody watches: a notebook kernel that is not run headless."""
     shell = get_ipython()
     kernel = shell is not None and shell.__class__.__name__ == "ZMQInteractiveShell"
-    return kernel and os.environ.get("WORKBOOK_HEADLESS", "") != "1"
+    return kernel and not config.headless()
+
+
+@dataclass(frozen=True)
+class Still:
+    """What a panel leaves where no widget runs: words always, and a page part or a picture.
+
+    Args: `text` says what the panel is, what it shows, and which plain call does the same; `html`
+    stands in its place on a page, or else `png`, which `text` then describes.
+    """
+
+    text: str
+    html: str = ""
+    png: bytes = b""
+
+    def bundle(self) -> dict[str, str]:
+        """The same as Jupyter's formats, of which a page shows the richest that it knows."""
+        kinds = {"text/plain": self.text, "text/html": self.html,
+                 "image/png": base64.b64encode(self.png).decode()}  # fmt: skip
+        return {kind: data for kind, data in kinds.items() if data}
+
+    def metadata(self) -> dict:
+        """The words for those who cannot see the picture."""
+        return {"image/png": {"alt": self.text}} if self.png else {}
+
+    def show(self) -> None:
+        """Display it; a picture with its words below."""
+        display(self.bundle(), metadata=self.metadata(), raw=True)
+        if self.png:
+            print(self.text)
+
+
+def show_live(box: widgets.Widget, still: Still) -> None:
+    """Display a widget with its still beside it in the same output.
+
+    A page that runs widgets shows the widget. GitHub, print, a saved notebook that is opened
+    without its kernel: each shows the still instead of a dead box.
+    """
+    bundle = {**box._repr_mimebundle_(), **still.bundle()}
+    display(bundle, metadata=still.metadata(), raw=True)
+
+
+class LiveText(anywidget.AnyWidget):
+    """Text that a screen reader reads out when it changes; `value` is HTML, as in `HTML`.
+
+    The value of an `HTML` widget is replaced together with its element, so a live region in it
+    would never be heard. Here the region stays and its content changes.
+    """
+
+    _esm = """
+    function render({ model, el }) {
+      const region = document.createElement("div");
+      region.setAttribute("role", "status");
+      region.setAttribute("aria-live", "polite");
+      el.append(region);
+      const draw = () => { region.innerHTML = model.get("value"); };
+      model.on("change:value", draw);
+      draw();
+    }
+    export default { render };
+    """
+    value = traitlets.Unicode("").tag(sync=True)
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.add_class("widget-html")  # letters like those of the other texts of a panel
 
 
 class JobPanel:
@@ -45,10 +116,11 @@ class JobPanel:
         self.job = client.fine_tuning.jobs.retrieve(job_id)
         self._drawn = 0.0
         self._thread = None
-        self.status = widgets.HTML()
+        self.status = LiveText()
         self.bar = widgets.IntProgress(min=0, max=1, description="steps", bar_style="info")
-        self.curve = widgets.Image(format="png", width=650)
-        self.messages = widgets.HTML()
+        # An image has a margin of its own: at its full width it would stick out of a narrow page.
+        self.curve = widgets.Image(format="png", width=650, layout=widgets.Layout(max_width="98%"))
+        self.messages = LiveText()
         self.buttons = {
             name: widgets.Button(description=name.capitalize(), tooltip=f"{name} this job")
             for name in ("cancel", "pause", "resume")
@@ -67,12 +139,23 @@ class JobPanel:
     def show(self, poll: float = 0.5) -> None:
         """Show the live panel and return at once, so that the kernel is free for its buttons.
 
-        A thread of the kernel keeps it up to date. Where nobody watches, nothing is shown.
+        A thread of the kernel keeps it up to date. Where nobody watches, a line says what stands
+        here and which calls do the same.
         """
-        if interactive() and self._thread is None:
-            display(self.box)
+        if not interactive():
+            self.page().show()
+        elif self._thread is None:
+            show_live(self.box, self.page())
             self._thread = threading.Thread(target=self._keep_up, args=(poll,), daemon=True)
             self._thread.start()
+
+    def page(self) -> Still:
+        """What stands in the panel's place; the job's picture and table are left by `watch`."""
+        return Still(
+            "Live panel of a job: status, losses, messages, and buttons to cancel, pause and "
+            "resume it.\nThe plain calls: jobs.follow(client, job_id), and "
+            "client.fine_tuning.jobs.cancel(job_id), pause and resume."
+        )
 
     def watch(self, poll: float = 0.5):
         """Wait for the job's end; returns the job, and leaves a picture, a sentence and a table.
@@ -82,20 +165,28 @@ class JobPanel:
 
         Raises: jobs.JobFailed where the job failed or was cancelled.
         """
-        self.show(poll)
+        if interactive():
+            self.show(poll)
         try:
             self.job = jobs.follow(self.client, self.job_id, poll=poll)
         finally:
-            self.events = jobs.all_events(self.client, self.job_id)
-            if len(self.history()):
-                plots.show(self.figure(), alt=self.sentence())
-                display(self.table())
+            self.still()
         return self.job
+
+    def still(self) -> None:
+        """Leave a picture of the losses, a sentence and a table; nothing before the first step."""
+        self.events = jobs.all_events(self.client, self.job_id)
+        if len(self.history()):
+            plots.show(self.figure(), alt=self.sentence())
+            display(self.table())
 
     def _keep_up(self, poll: float) -> None:
         # The end of the job is on the panel already; only `watch` raises for it.
         with suppress(jobs.JobFailed, openai.APIError):
-            jobs.follow(self.client, self.job_id, view=self.update, poll=poll)
+            while jobs.follow(self.client, self.job_id, self.update, poll).status == "paused":
+                while self.client.fine_tuning.jobs.retrieve(self.job_id).status == "paused":
+                    time.sleep(poll)
+                self.events = []  # the next look brings all of them
 
     def update(self, job, new_events: list) -> None:
         """Take in what is new; the curve is drawn at most twice a second."""
@@ -129,8 +220,7 @@ class JobPanel:
 
     def total_steps(self) -> int:
         """How many steps the job will have, as its events say; 0 before the first."""
-        totals = [event.data["total_steps"] for event in jobs.metrics_of(self.events)]
-        return int(totals[-1]) if totals else 0
+        return known_total(self.events)
 
     def figure(self):
         """The loss curves with their axis fixed to the whole job."""
@@ -150,6 +240,12 @@ class JobPanel:
         return rows[columns].round(3).set_index("step")
 
 
+def known_total(events: list) -> int:
+    """How many steps a job will have, as the last of its events with numbers says; else 0."""
+    totals = [event.data.get("total_steps") or 0 for event in jobs.metrics_of(events)]
+    return int(totals[-1]) if totals else 0
+
+
 def possible(action: str, status: str) -> bool:
     """Whether a job of that status can be cancelled, paused or resumed (`action`)."""
     if action == "resume":
@@ -157,6 +253,20 @@ def possible(action: str, status: str) -> bool:
     return status in ("validating_files", "queued", "running") or (
         action == "cancel" and status == "paused"
     )
+
+
+def table_html(table: pd.DataFrame) -> str:
+    """A table as HTML without its index: whole texts, their lines kept, all of it to the left."""
+
+    def row(values, kind: str) -> str:
+        known = ("" if value is None or value != value else str(value) for value in values)
+        texts = (safe(text).replace("\n", "<br>") for text in known)
+        return "<tr>" + "".join(f"<{kind}>{text}</{kind.split()[0]}>" for text in texts) + "</tr>"
+
+    place = 'style="text-align:left;vertical-align:top"'
+    head = row(table.columns, f'th scope="col" {place}')
+    body = "".join(row(values, f"td {place}") for values in table.itertuples(index=False))
+    return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
 
 
 def safe(text: str) -> str:

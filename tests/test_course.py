@@ -6,7 +6,10 @@ made is then held against the course's promises: a model that learned, and curve
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 
 import nbformat
 import numpy as np
@@ -15,6 +18,7 @@ import pytest
 from helpers import config, dataset, evaluation, exercises, inference, jobs, runner
 
 NOTEBOOKS = runner.choose(None)
+SLOW = os.environ.get("WORKBOOK_SLOW") == "1"  # half an hour more
 
 
 def with_answers(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -62,15 +66,44 @@ def test_a_notebook_runs_in_a_fresh_kernel(executed, number):
     assert any("image/png" in o.get("data", {}) for o in outputs)
 
 
-def test_a_learner_who_types_the_answers_sees_every_check_turn_green(executed):
-    asked = {name for path in NOTEBOOKS for name in exercises.load(path.name[:2])}
-    outcomes = exercises.progress()
-    assert {name for name in asked if outcomes.get(name) != "right"} == set()
+def feedback(notebook: nbformat.NotebookNode) -> dict[str, str]:
+    """What each check of an executed notebook said, by exercise: `RIGHT: ...`."""
+    said = {}
+    for cell in notebook.cells:
+        asked = re.search(r'^check\("([\d.]+)", ex_', cell.source, re.MULTILINE)
+        if cell.cell_type == "code" and asked:
+            shown = [output.data for output in cell.outputs if "data" in output]  # not the prints
+            said[asked[1]] = "\n".join(data["text/plain"] for data in shown)
+    return said
+
+
+@pytest.mark.parametrize("number", [path.name[:2] for path in NOTEBOOKS])
+def test_a_learner_who_types_the_answers_sees_every_check_turn_green(executed, number):
+    said = feedback(executed[number])
+    assert set(said) == set(exercises.load(number))
+    assert {name: text for name, text in said.items() if not text.startswith("RIGHT: ")} == {}
 
 
 def test_a_second_run_of_a_notebook_works_too(executed):
     path = next(path for path in NOTEBOOKS if path.name.startswith("03"))
     assert runner.execute(path) is not None
+
+
+@pytest.mark.skipif(not SLOW, reason="WORKBOOK_SLOW=1 runs each notebook alone, and twice")
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_alone_and_twice_in_a_row(path, tmp_path, monkeypatch):
+    # The kernels, and the platform that they start, take the empty folder from the environment.
+    monkeypatch.setenv("WORKBOOK_OUTPUT", str(tmp_path / "output"))
+    try:
+        for turn in ("alone", "again"):
+            notebook = runner.execute(path)
+            assert notebook is not None, f"a cell failed, {turn}: see the output above"
+            shown = [o for cell in notebook.cells for o in cell.get("outputs", [])]
+            assert [o.text for o in shown if o.get("name") == "stderr"] == [], turn
+            assert any("image/png" in o.get("data", {}) for o in shown), turn
+    finally:
+        stop = [sys.executable, "-m", "helpers", "--here", "platform", "stop"]
+        subprocess.run(stop, cwd=config.ROOT, capture_output=True)
 
 
 def test_the_summary_names_the_model_and_the_mails(executed, chris):

@@ -81,3 +81,31 @@ def test_variety_is_made_of_shares(texts):
     found = evaluation.variety(texts)
     for share in (found.type_token_ratio, found.distinct_2, found.near_duplicates):
         assert 0 <= share <= 1
+
+
+def test_a_share_has_an_interval_even_when_all_are_right():
+    eight = evaluation.share([True] * 8)
+    assert (eight.value, eight.high, eight.n) == (1.0, 1.0, 8)
+    assert eight.low == pytest.approx(0.6756, abs=1e-3)  # statsmodels' proportion_confint, wilson
+    assert str(evaluation.share([True, False] * 18)) == "50 % (34 % to 66 %, n = 36)"
+    with pytest.raises(ValueError, match="at least one case"):
+        evaluation.share([])
+
+
+def test_a_gap_is_paired_and_says_whether_it_is_decided():
+    hard, easy = [0.1, 0.9, 0.5, 0.3], [0.3, 1.1, 0.7, 0.5]
+    gap = evaluation.gap(easy, hard)  # 0.2 in each case, however far apart the cases are
+    assert (gap.value, gap.low, gap.high, gap.n) == pytest.approx((0.2, 0.2, 0.2, 4))
+    assert evaluation.above_zero(gap) is True
+    assert evaluation.above_zero(evaluation.gap(hard, easy)) is False
+    assert evaluation.above_zero(evaluation.gap(hard, hard[::-1])) is None
+    with pytest.raises(ValueError, match="zip"):
+        evaluation.gap(easy, hard[:3])
+
+
+def test_one_share_exceeds_another_only_where_the_intervals_lie_apart():
+    few, many = evaluation.share([True] * 2 + [False] * 38), evaluation.share([True] * 38 + [False])
+    between = evaluation.share([True, False])
+    assert evaluation.exceeds(many, few) is True
+    assert evaluation.exceeds(few, many) is False
+    assert evaluation.exceeds(many, between) is None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import re
 
+import nbformat
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,15 +82,87 @@ def test_the_solution_stands_on_its_own_and_is_right(exercise):
     assert exercises.judge(exercise, answer).outcome == "right"
 
 
-def test_progress_is_kept_and_solutions_can_be_switched_off(monkeypatch, capsys):
-    exercises.check("01.1", "retrieval")
+@each_exercise
+def test_untouched_names_what_to_replace_and_it_is_what_the_notebook_has(exercise):
+    said = exercises.judge(exercise, None).message
+    name = re.search(r"`(ex_\w+) = None`", said)[1]
+    assert ("def" in said) == callable(exercise.right[0])
+    path = next((config.ROOT / "notebooks").glob(f"{exercise.id[:2]}_*.ipynb"))
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells]
+    cell = next(source for source in cells if f'\ncheck("{exercise.id}", ' in source)
+    assert f'check("{exercise.id}", {name})' in cell
+    assert re.search(rf"^{name} = None", cell, re.MULTILINE)
+
+
+@pytest.fixture
+def learner(monkeypatch, tmp_path):
+    """A learner at a notebook, with an empty output folder of their own."""
+    monkeypatch.setenv("WORKBOOK_HEADLESS", "0")
+    monkeypatch.setattr(config, "OUTPUT", tmp_path)
+    return tmp_path / "progress.json"
+
+
+def test_the_best_outcome_is_kept(learner):
+    exercises.check("01.1", None)
+    assert exercises.progress() == {"01.1": "untouched"}
     exercises.check("01.1", "prompting")
-    assert exercises.progress()["01.1"] == "wrong"
-    path = config.OUTPUT / "progress.json"
-    assert json.loads(path.read_text(encoding="utf-8"))["01.1"] == "wrong"
+    exercises.check("01.1", None)
+    assert exercises.progress() == {"01.1": "wrong"}
+    exercises.check("01.1", "retrieval")
+    for later in (None, "prompting"):
+        exercises.check("01.1", later)
+        assert exercises.progress() == {"01.1": "right"}
+
+
+def test_a_file_of_the_first_form_is_taken_up(learner):
+    learner.write_text('{"01.1": "right", "01.2": "wrong"}', encoding="utf-8")
+    exercises.check("01.3", None)
+    assert exercises.progress() == {"01.1": "right", "01.2": "wrong", "01.3": "untouched"}
+
+
+def test_a_damaged_file_stops_no_check_and_is_not_lost(learner):
+    learner.write_text('{"01.1": "ri', encoding="utf-8")
+    assert exercises.board().green[0] == 0
+    exercises.check("01.1", "retrieval")
+    assert exercises.progress() == {"01.1": "right"}
+    assert '{"01.1": "ri' in [path.read_text("utf-8") for path in learner.parent.iterdir()]
+
+
+def test_solutions_can_be_switched_off(monkeypatch, capsys):
+    exercises.solution("01.1")
+    assert "retrieval" in capsys.readouterr().out
     monkeypatch.setenv("SOLUTIONS", "off")
     exercises.solution("01.1")
-    assert "switched the solutions off" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "switched the solutions off" in said
+    assert "retrieval" not in said
+
+
+@pytest.mark.parametrize("answer", [np.zeros(3), pd.DataFrame({"a": [1, 2]}), pd.Series([])])
+def test_tables_and_arrays_are_answers_too(answer):
+    assert exercises.judge(exercises.find("01.1"), answer).outcome == "wrong"
+
+
+@pytest.mark.parametrize("number", ["02", "03", "05"])
+def test_a_plan_is_judged_decision_by_decision(number):
+    """Every choice and every reason is right once, and no message gives the right one away."""
+    exercise = exercises.find(f"{number}.5")
+    right = exercise.right[0]
+    told = [
+        exercises.judge(exercise, wrong).message
+        for wrong, _ in exercise.wrongs
+        if isinstance(wrong, dict) and set(wrong) == set(right)
+    ]
+    for name, (choice, fault) in right.items():
+        about = [message for message in told if message.startswith(f"{name}: ")]
+        assert about
+        assert not any(choice in message or fault in message for message in about)
+    faults = [fault for _, fault in right.values()]
+    for name, (choice, fault) in right.items():
+        for other in set(faults) - {fault}:
+            said = exercises.judge(exercise, {**right, name: (choice, other)})
+            assert said.outcome == "wrong"
+            assert said.message.startswith(f"{name}: ")
 
 
 def test_an_unknown_exercise_names_the_known_ones():

@@ -1,4 +1,4 @@
-"""The course's prose: readable, spelled right, and with links that are well formed."""
+"""The course's prose and its exercises: readable, spelled right, with links well formed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ import nbformat
 import pyphen
 import pytest
 
+from helpers import exercises
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")), *sorted(ROOT.glob("*.md")),
          *sorted((ROOT / "data").rglob("README.md"))]  # fmt: skip
 KNOWN_WORDS = Path(__file__).with_name("known_words.txt")
+PYTHON_SAID = re.compile(r"Called with .*|\(\w+\)")  # a check's report of what Python raised
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 each_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name + path.parent.name)
@@ -60,12 +63,30 @@ def test_a_page_reads_at_grade_ten_or_lower(path):
     assert grade(prose(path)) <= 10
 
 
+def misspelled(text: str) -> set[str]:
+    """The words, in small letters, that neither the dictionary nor the list of known ones has."""
+    known = KNOWN_WORDS.read_text(encoding="utf-8").lower().splitlines()
+    linter = harper.Linter(dialect=harper.Dialect.BRITISH)
+    lints = [lint for lint in linter.lint(text) if lint.lint_kind == "Spelling"]
+    return {lint.problem_text.lower().rstrip(".") for lint in lints} - set(known)
+
+
+def test_a_slip_is_found_and_a_known_word_is_not():
+    assert misspelled("We recieved the loss in nats.") == {"recieved"}
+
+
 @each_page
 def test_every_word_is_spelled_right_or_known(path):
-    known = set(KNOWN_WORDS.read_text(encoding="utf-8").splitlines())
-    linter = harper.Linter(dialect=harper.Dialect.BRITISH)
-    found = {lint.problem_text for lint in linter.lint(prose(path)) if lint.lint_kind == "Spelling"}
-    assert found - known == set()
+    assert misspelled(prose(path)) == set()
+
+
+@pytest.mark.parametrize("number", [page.name[:2] for page in PAGES if page.suffix == ".ipynb"])
+def test_questions_hints_and_feedback_are_spelled_right_too(number):
+    for exercise in exercises.load(number).values():
+        told = [exercises.judge(exercise, answer).message for answer, _ in exercise.wrongs]
+        texts = [exercise.question, *exercise.hints, exercise.why, *told]
+        said = PYTHON_SAID.sub("", "\n\n".join(texts))
+        assert misspelled(re.sub(r"`[^`]*`", "this", said)) == set(), exercise.id
 
 
 @each_page

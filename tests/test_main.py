@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,7 +40,37 @@ def test_only_the_standard_library_is_imported_before_the_environment_exists():
 
 def test_help_names_every_command():
     said = run("-m", "helpers", "--help").stdout
-    assert all(word in said for word in ("lab", "run", "test", "doctor", "platform"))
+    words = ("lab", "run", "test", "doctor", "platform", "setup", "site", "results", "badges")
+    assert all(word in said for word in words)
+
+
+def test_every_command_that_the_readme_names_exists():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    orders = re.findall(r"python3 -m helpers ([^`#\n]+)", text)
+    parsed = [command.parse(order.split()) for order in orders]
+    assert {"lab", "run", "test", "site", "results", "badges", "setup"} <= {
+        options.command for options in parsed
+    }
+
+
+def test_setup_installs_and_stops_there(monkeypatch, capsys):
+    done = []
+    monkeypatch.delenv(command.INSIDE, raising=False)
+    monkeypatch.setattr(command, "ready", lambda wanted: False)
+    monkeypatch.setattr(command, "install", lambda wanted: done.append(wanted.name) or True)
+    monkeypatch.setattr(command.subprocess, "call", lambda *_, **__: pytest.fail("went on"))
+    assert command.main(["setup"]) == 0
+    assert done == ["requirements.txt"]
+    assert ".venv" in capsys.readouterr().out
+    monkeypatch.setattr(command, "install", lambda wanted: False)
+    assert command.main(["setup"]) == 1
+
+
+def test_setup_inside_the_environment_has_nothing_to_do(monkeypatch, capsys):
+    monkeypatch.setenv(command.INSIDE, "1")
+    monkeypatch.setattr(command, "install", lambda wanted: pytest.fail("installed again"))
+    assert command.main(["setup"]) == 0
+    assert "already" in capsys.readouterr().out
 
 
 def test_an_unsupported_python_is_told_what_to_do(monkeypatch, capsys):

@@ -87,6 +87,26 @@ def test_an_index_finds_replaces_and_refuses():
     index.close()
 
 
+def test_a_search_by_words_prefers_the_rare_word_and_the_short_text():
+    texts = ["the lamp is on", "the tank is full", "the tank is full and the day is long and dry"]
+    assert retrieval.keyword_scores("Is the lamp broken?", texts).argmax() == 0
+    tank = retrieval.keyword_scores("TANKS", texts)
+    assert tank[0] == 0
+    assert tank[1] > tank[2] > 0
+    assert retrieval.keyword_scores("zebra", texts).tolist() == [0, 0, 0]
+    assert retrieval.keyword_scores("zebra", []).shape == (0,)
+
+
+def test_a_word_counts_by_the_published_formula():
+    # Two texts of two words, the word once in one of them: idf is ln 2 and length plays no part.
+    assert retrieval.keyword_scores("lamp", ["a lamp", "a tank"]).tolist() == pytest.approx(
+        [np.log(2), 0]
+    )
+    every_time = retrieval.keyword_scores("glass", ["glass glass", "glass pot", "pot pot"])
+    assert every_time[0] < 2 * every_time[1]
+    assert retrieval.keyword_scores("glas", ["glass"]).tolist() == [0]  # no plural: it ends in ss
+
+
 def test_figures_are_png_with_labels():
     history = jobs.loss_history([metric(s, valid_loss=3.0 / s) for s in range(1, 5)])
     figure = plots.loss_curves(history, total_steps=10)

@@ -12,6 +12,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from helpers import runner
+
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 MACHINE_PATH = re.compile(r"(/home/|/root/|/Users/|/work/|/tmp/|[A-Z]:\\\\|site-packages)")
@@ -147,3 +149,11 @@ def test_it_has_exercises_a_recap_and_a_way_on(path):
     assert len(checks) >= 2
     assert any(source.startswith("## Recap") for source in sources)
     assert any("## Where to go next" in source for source in sources)
+
+
+@each_notebook
+def test_the_time_it_states_is_the_time_it_takes_to_read(path):
+    stated = re.search(
+        r"\| Time \| about (\d+) minutes to read, .+ to run on", read(path).cells[0].source
+    )
+    assert int(stated[1]) == runner.reading_minutes(read(path))

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+from types import SimpleNamespace
 
+import httpx
 import numpy as np
+import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers import config, panels, pricing, tokens
+from helpers import config, panels, pricing, tokens, widgets
 
 MODELS = ["gpt-3.5-turbo", "gpt-4.1", "workbook-mini"]
 
@@ -78,6 +86,33 @@ def test_the_map_is_searched_by_meaning_and_clicked():
     assert all(0 <= point[axis] <= 1 for point in chart.points.points for axis in "xy")
     chart.query.value = ""
     assert chart.points.lit == []
+    chart.points.chosen = 0  # the same point again, after a search
+    assert chart.points.lit[:2] == [0, 1]
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node on this machine")
+def test_the_arrow_keys_reach_every_point_of_the_map(tmp_path):
+    script = tmp_path / "points.mjs"  # its functions need no page
+    shutil.copyfile(Path(panels.__file__).with_name("points.js"), script)
+    program = """
+    import { step } from "./points.mjs";
+    const points = [{x: 0.5, y: 0.1}, {x: 0, y: 0.5}, {x: 1, y: 0.9}, {x: 0.5, y: 0}];
+    const walk = (start, key) => {
+      const seen = [start];
+      for (let i = 0; i < 5; i++) seen.push(step(points, seen.at(-1), key));
+      return seen;
+    };
+    console.log(JSON.stringify([walk(1, "ArrowRight"), walk(2, "ArrowLeft"), walk(3, "ArrowUp"),
+      walk(2, "ArrowDown"), [step(points, 0, "Home"), step(points, 0, "End")]]));
+    """
+    (tmp_path / "program.mjs").write_text(program, encoding="utf-8")
+    done = subprocess.run(
+        ["node", "program.mjs"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    right, left, up, down, ends = json.loads(done.stdout)
+    assert right == [1, 0, 3, 2, 2, 2] and left == [2, 3, 0, 1, 1, 1]
+    assert up == [3, 0, 1, 2, 2, 2] and down == [2, 1, 0, 3, 3, 3]
+    assert ends == [1, 2]
 
 
 @given(st.booleans(), st.booleans(), st.integers(0, 100), st.booleans(), st.integers(0, 500))
@@ -110,3 +145,187 @@ def test_the_calculator_agrees_with_the_price_table():
     calculator.long.value = 50  # now the tuned call is the dearer one
     assert "never pays" in calculator.said.value
     assert bytes(calculator.curve.value).startswith(b"\x89PNG")
+
+
+class Speaker:
+    """A client whose models answer a piece at a time, each only when all have been asked."""
+
+    def __init__(self, models: int = 1):
+        self.asked: list[dict] = []
+        self.barrier = threading.Barrier(models, timeout=30)
+        self.chat = SimpleNamespace(completions=SimpleNamespace(create=self._create))
+        points = [SimpleNamespace(step_number=n, fine_tuned_model_checkpoint=f"ft:x:ckpt-step-{n}")
+                  for n in (30, 20, 10)]  # fmt: skip
+        known = [SimpleNamespace(id="ftjob-2", fine_tuned_model=None),
+                 SimpleNamespace(id="ftjob-1", fine_tuned_model="ft:x")]  # fmt: skip
+        self.fine_tuning = SimpleNamespace(
+            jobs=SimpleNamespace(
+                list=lambda limit: known,
+                checkpoints=SimpleNamespace(list=lambda job: points if job == "ftjob-1" else []),
+            )
+        )
+
+    def _create(self, model, **asked):
+        self.asked.append({"model": model, **asked})
+        if model == "gone":
+            response = httpx.Response(404, request=httpx.Request("POST", "http://provider"))
+            raise openai.NotFoundError("there is no model <gone>", response=response, body=None)
+        return self._pieces(model)
+
+    def _pieces(self, model):
+        self.barrier.wait()  # one after the other would wait for ever
+        for piece in ("I am ", model):
+            yield SimpleNamespace(choices=[SimpleNamespace(delta=SimpleNamespace(content=piece))])
+        if model == "torn":
+            raise httpx.ReadError("torn")
+
+
+def test_checkpoints_are_found_by_their_job_or_by_its_model_earliest_first():
+    client = Speaker()
+    steps = {f"step {n}": f"ft:x:ckpt-step-{n}" for n in (10, 20, 30)}
+    for of in ("ftjob-1", "ft:x"):
+        found = panels.checkpoints(client, of)
+        assert found == steps and list(found) == list(steps)
+    assert panels.checkpoints(client, "ft:unknown") == {}
+
+
+def test_the_chosen_models_are_asked_at_the_same_time():
+    client = Speaker(models=3)
+    offered = panels.checkpoints(client, "ft:x")
+    ground = panels.Playground(client, {"base": "b", "tuned": "ft:x"}, "Be kind.", "Hi", offered)
+    assert [tick.value for tick in ground.chosen.values()] == [True, True, False, False, False]
+    assert len(ground.grid.children) == 2
+    ground.chosen["step 20"].value = True
+    assert len(ground.grid.children) == 3
+    assert ground.ask() == {
+        "base": "I am b", "tuned": "I am ft:x", "step 20": "I am ft:x:ckpt-step-20"
+    }  # fmt: skip
+    assert "I am ft:x:ckpt-step-20" in ground.columns["step 20"].value
+    assert {asked["model"] for asked in client.asked} == {"b", "ft:x", "ft:x:ckpt-step-20"}
+    roles = [message["role"] for message in client.asked[0]["messages"]]
+    assert roles == ["system", "user"] and client.asked[0]["stream"]
+    for tick in ground.chosen.values():
+        tick.value = False
+    assert ground.ask() == {} and "Tick a model" in ground.said.value
+
+
+def test_a_model_that_fails_or_breaks_off_leaves_the_others_their_answers():
+    client = Speaker(models=2)
+    ground = panels.Playground(client, {"a": "b", "c": "gone", "d": "torn"}, "", "Hi")
+    answers = ground.ask()
+    assert answers["a"] == "I am b"
+    assert "no model &lt;gone>" in ground.columns["c"].value
+    assert answers["d"].startswith("I am torn (broken off")
+    assert not ground.button.disabled
+
+
+def test_the_still_of_the_playground_asks_only_where_no_answer_is_known(capsys):
+    client = Speaker()
+    ground = panels.Playground(client, {"a": "b"}, "", "Hi", answers={"a": "known <i>"})
+    ground.show()
+    ground.still()
+    assert client.asked == []
+    page = ground.page()
+    assert "known &lt;i>" in page.html and "known <i>" in page.text
+    assert "client.chat.completions.create(" in page.text
+    new = panels.Playground(client, {"a": "b"}, "", "Hi")
+    new.show()  # nobody watches, and nobody is asked
+    assert client.asked == []
+    new.still()
+    assert "I am b" in new.page().html and len(client.asked) == 1
+    long = panels.Playground(client, {"a": "b"}, "", "Hi", answers={"a": "word " * 500})
+    assert long.page().html.count("word") == 500
+
+
+def test_the_call_in_the_still_of_the_playground_is_python():
+    ground = panels.Playground(Speaker(), {"a": "b"}, 'Say "it\'s".', "line\nline " * 20)
+    compile(ground.call(), "call", "exec")
+    assert '"role": "system"' in ground.call()
+
+
+def the_panels(training_file):
+    vectors = np.eye(4)[[0, 0, 1, 1]] * 0.8 + np.eye(4) * 0.1
+    texts = ["a red fish", "a blue fish", "a tall tower", "a high house"]
+    return {
+        "tokens.pieces": panels.TokenView("A duck <b>🦆</b>\ndebugs.", MODELS),
+        "validation.check_file": panels.DatasetBrowser(training_file),
+        "client.chat.completions.create": panels.Playground(Speaker(), {"a": "b"}, "", "Hi"),
+        "plots.embedding_map": panels.EmbeddingMap(texts, vectors, ["s", "s", "l", "l"], None),
+        "panels.advise": panels.DecisionGuide(),
+        "pricing.estimate_training": panels.CostCalculator(),
+    }
+
+
+def test_each_panel_names_the_plain_call_and_never_leaves_a_dead_box(training_file, monkeypatch):
+    found = []
+    monkeypatch.setattr(widgets, "display", lambda what, **more: found.append((what, more)))
+    for call, panel in the_panels(training_file).items():
+        found.clear()
+        panel.show()  # headless: the still
+        panel.still() if not isinstance(panel, panels.Playground) else panel.still(ask=False)
+        monkeypatch.setattr(panels, "interactive", lambda: True)
+        panel.show()
+        monkeypatch.undo()
+        monkeypatch.setattr(widgets, "display", lambda what, **more: found.append((what, more)))
+        (headless, _), (still, _), (live, more) = found
+        assert headless == still
+        assert "application/vnd.jupyter.widget-view+json" not in still
+        assert "application/vnd.jupyter.widget-view+json" in live
+        for bundle in (still, live):
+            assert call in bundle["text/plain"] and "VBox" not in bundle["text/plain"]
+            assert len(bundle["text/plain"].splitlines()) <= 60
+            assert ("text/html" in bundle) != ("image/png" in bundle)
+        if "image/png" in live:
+            assert more["metadata"]["image/png"]["alt"] == live["text/plain"]
+
+
+def test_the_still_of_the_token_view_shows_where_tokens_end_without_colours():
+    text = "Two ducks debug <i>it</i> 🦆\nnow"
+    view = panels.TokenView(text, MODELS)
+    page = view.page()
+    for model in MODELS:
+        cut = tokens.pieces(text, tokens.encoding_for(model))
+        assert panels.END.join(cut).replace("\n", "↵") in page.text
+    assert page.html.count(panels.END) == sum(
+        len(tokens.pieces(text, tokens.encoding_for(model))) - 1 for model in MODELS
+    )
+    assert "<i>" not in page.html
+
+
+def test_the_still_of_the_browser_shows_first_examples_and_first_findings(training_file):
+    browser = panels.DatasetBrowser(training_file)
+    table = browser.table().set_index("line")
+    assert {1, 2, 3, 4, 11, 12} <= set(table.index)
+    assert "system message" in table.loc[1, "findings"] and "Where?" in table.loc[1, "begins"]
+    assert "error" in table.loc[11, "findings"] and "not json" in table.loc[11, "begins"]
+    assert "&lt;i>" in browser.page().html
+    training_file.write_text("", encoding="utf-8")
+    assert "0 lines" in panels.DatasetBrowser(training_file).page().text
+
+
+def test_the_still_of_the_map_follows_the_search():
+    texts = ["a red fish", "a blue fish", "a tall tower", "a high house"]
+    vectors = np.eye(4)[[0, 0, 1, 1]] * 0.8 + np.eye(4) * 0.1
+    chart = panels.EmbeddingMap(texts, vectors, list("ssll"), lambda _: vectors[2:3])
+    assert "1. a red fish" in chart.page().text
+    assert chart.points.lit == []  # the still leaves the live map as it is
+    chart.search("skyscraper", k=2)
+    assert "1. a tall tower\n2. a high house" in chart.page().text
+
+
+def test_the_table_of_advice_holds_for_every_way_to_answer():
+    ways = {True: [True], False: [False], None: [True, False]}
+    seen = []
+    for case, row in zip(panels.CASES, panels.advice_table().itertuples(index=False), strict=True):
+        for prompt, facts, style, enough in itertools.product(*(ways[answer] for answer in case)):
+            advice = panels.advise(prompt, facts, 0, style, panels.ENOUGH - (not enough))
+            assert (advice.tool, advice.why) == (row[4], row[5])
+            seen.append((prompt, facts, style, enough))
+    assert len(seen) == len(set(seen)) == 16
+
+
+def test_text_that_changes_is_a_live_region_whose_element_stays():
+    said = widgets.LiveText()
+    said.value = "<b>done</b>"
+    assert 'setAttribute("aria-live", "polite")' in said._esm
+    assert "widget-html" in said._dom_classes

@@ -6,11 +6,21 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from helpers import site
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 NOTEBOOKS = sorted((site.config.ROOT / "notebooks").glob("[0-9]*.ipynb"))
+
+
+def test_the_contents_list_every_page_and_no_other():
+    contents = yaml.safe_load((site.SETTINGS / "_toc.yml").read_text(encoding="utf-8"))
+    listed = [chapter["file"] for part in contents["parts"] for chapter in part["chapters"]]
+    found = [path for pattern in site.PAGES for path in site.config.ROOT.glob(pattern)]
+    pages = [path for path in found if path.suffix in (".md", ".ipynb")]
+    names = {path.relative_to(site.config.ROOT).with_suffix("").as_posix() for path in pages}
+    assert sorted([contents["root"], *listed]) == sorted(names)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from helpers.exercises import Exercise, Wrong, returned
+from helpers.exercises import Decision, Exercise, Wrong, returned, weigh
 
 GREETING = "Grüße from Chris 🧵"
 BROKEN = GREETING.encode("utf-8").decode("cp1252")
@@ -106,6 +106,61 @@ def ex_redact(text, known):
     return text"""
 
 
+FAULTS = {
+    "invention": "the model makes up what it was not given",
+    "disclosure": "the model tells what should have stayed private",
+    "flattery": "the test makes the model look better than it is",
+    "relapse": "the tuned model falls back into its old manner",
+}
+DATA_PLAN = {
+    "draft": Decision(
+        "every fact",
+        "invention",
+        {
+            "subject only": "A date and a price that stand in no draft are still written into the "
+            "answer. So each example teaches to make up a date and a price.",
+            "whole letter": "Then the example teaches to copy. When the model is used there is no "
+            "letter yet: what will stand in the prompt?",
+        },
+    ),
+    "names": Decision(
+        "placeholders",
+        "disclosure",
+        {
+            "keep": "A tuned model can repeat what it was trained on, word for word: some patient "
+            "may read another's name.",
+            "cut out": "Where the name was there is now a hole. The model learns to write letters "
+            "with holes, and nothing can be filled in.",
+        },
+    ),
+    "split": Decision(
+        "copies out first",
+        "flattery",
+        {
+            "shuffle and cut": "Some letters are there twice. Shuffled, one copy may be learned "
+            "by heart and the other stand in the test.",
+            "all to training": "Then no letter is left on which the model could be tested: its "
+            "marks on what it knows by heart mean nothing.",
+        },
+    ),
+    "prompt": Decision(
+        "same in both",
+        "relapse",
+        {
+            "training only": "The model learns its manner after these words. Left out when you "
+            "ask, they may take the manner with them.",
+            "asking only": "The model has never seen these words before its new manner. Why should "
+            "they call it up?",
+        },
+    ),
+}
+RIGHT_DATA_PLAN = {name: (each.fits, each.prevents) for name, each in DATA_PLAN.items()}
+
+
+def _data_plan(answer: object) -> None:
+    weigh(answer, DATA_PLAN, FAULTS)
+
+
 EXERCISES = [
     Exercise(
         "02.1",
@@ -186,6 +241,40 @@ EXERCISES = [
             (lambda text, known: _in_order(text, known), "longest"),
             (lambda text, known: None, "return"),
             (["{User}"], "def"),
+        ),
+    ),
+    Exercise(
+        "02.5",
+        "A data set for a practice's letters: four decisions, each with its reason.",
+        _data_plan,
+        ("Play one example through: what will the model have in front of it when it is used?",
+         "Each fault belongs to one decision. Ask of each: if I decide badly, what goes wrong "
+         "first?"),
+        "ex_data_plan = {\n"
+        '    "draft": ("every fact", "invention"),\n'
+        '    "names": ("placeholders", "disclosure"),\n'
+        '    "split": ("copies out first", "flattery"),\n'
+        '    "prompt": ("same in both", "relapse"),\n'
+        "}",
+        "A data set is a list of promises: what the prompt will hold, what may be said, and what "
+        "the test is worth.",
+        right=(RIGHT_DATA_PLAN,
+               {name: [one.fits.upper(), one.prevents] for name, one in DATA_PLAN.items()}),
+        wrongs=(
+            ({**RIGHT_DATA_PLAN, "draft": ("subject only", "invention")}, "make up a date"),
+            ({**RIGHT_DATA_PLAN, "draft": ("whole letter", "invention")}, "teaches to copy"),
+            ({**RIGHT_DATA_PLAN, "names": ("keep", "disclosure")}, "another's name"),
+            ({**RIGHT_DATA_PLAN, "names": ("cut out", "disclosure")}, "with holes"),
+            ({**RIGHT_DATA_PLAN, "split": ("shuffle and cut", "flattery")}, "there twice"),
+            ({**RIGHT_DATA_PLAN, "split": ("all to training", "flattery")}, "no letter is left"),
+            ({**RIGHT_DATA_PLAN, "prompt": ("training only", "relapse")}, "take the manner"),
+            ({**RIGHT_DATA_PLAN, "prompt": ("asking only", "relapse")}, "never seen"),
+            ({**RIGHT_DATA_PLAN, "names": ("placeholders", "flattery")}, "another reason"),
+            ({**RIGHT_DATA_PLAN, "names": ("placeholders", "law")}, "none of"),
+            ({**RIGHT_DATA_PLAN, "names": ("initials", "disclosure")}, "none of"),
+            ({**RIGHT_DATA_PLAN, "names": "placeholders"}, "a pair"),
+            ({"draft": ("every fact", "invention")}, "names, split, prompt"),
+            (["every fact"], "dictionary"),
         ),
     ),
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 
-from helpers.exercises import Exercise, Wrong, returned
+from helpers.exercises import Decision, Exercise, Wrong, returned, weigh
 
 LINES = ['{"a": 1},', "", '{"b": "x, y,"}', "   ", '{"c": [1, 2]} , ', '{"d": ","}']
 CLEAN = [{"a": 1}, {"b": "x, y,"}, {"c": [1, 2]}, {"d": ","}]
@@ -121,6 +121,60 @@ def _cost(answer: object) -> None:
         raise Wrong("Not right for 200,000 tokens, 50,000 to validate, 4 epochs, 3 USD a million.")
 
 
+FAULTS = {
+    "late failure": "the job stops hours after the upload, when nobody is watching",
+    "wrong bill": "the sum that you agreed to is not the sum that you pay",
+    "no ending": "the model learns to stop in the middle of an answer",
+    "learning by heart": "the model knows its examples and little else",
+}
+GATE_PLAN = {
+    "format": Decision(
+        "own rules",
+        "late failure",
+        {
+            "json parser": "Valid JSON says how a text is written, not what it must hold: a parser "
+            "passes what no trainer takes.",
+            "upload": "A host checks little at the upload and the rest when the job starts. That "
+            "is on Friday night.",
+        },
+    ),
+    "count": Decision(
+        "model's tokenizer",
+        "wrong bill",
+        {
+            "four characters": "The rule of thumb is for plain English. Code, emoji and other "
+            "languages are cut more finely, and nothing tells you so.",
+            "older list": "A newer model cuts text by another list; a count by the older one is "
+            "that of another model.",
+        },
+    ),
+    "too long": Decision(
+        "split or drop",
+        "no ending",
+        {
+            "send as it is": "What does not fit is cut off at the end, and the answer stands at "
+            "the end.",
+            "cut the answer": "Then you do to the example what the trainer would do. Its answer "
+            "still stops in the middle.",
+        },
+    ),
+    "epochs": Decision(
+        "auto",
+        "learning by heart",
+        {
+            "the most": "25 passes are the ceiling, meant for a handful of examples. For 60 they "
+            "are dear, and the model may know the file by heart.",
+            "one": "60 examples, each seen once, change little: the rule wants 100 at the least.",
+        },
+    ),
+}
+RIGHT_GATE_PLAN = {name: (each.fits, each.prevents) for name, each in GATE_PLAN.items()}
+
+
+def _gate_plan(answer: object) -> None:
+    weigh(answer, GATE_PLAN, FAULTS)
+
+
 EXERCISES = [
     Exercise(
         "03.1",
@@ -203,6 +257,39 @@ EXERCISES = [
             (lambda n, v, epochs, usd: n * epochs * usd, "not for one"),
             (lambda n, v, epochs, usd: n + v, "Not right"),
             (2.4, "def"),
+        ),
+    ),
+    Exercise(
+        "03.5",
+        "A gate before every training: four decisions, each with its reason.",
+        _gate_plan,
+        ("Go through the sections of this notebook: each decision has one.",
+         "Each fault belongs to one decision. Which of them shows at night, which on the bill, "
+         "and which two only in the finished model?"),
+        "ex_gate_plan = {\n"
+        '    "format": ("own rules", "late failure"),\n'
+        '    "count": ("model\'s tokenizer", "wrong bill"),\n'
+        '    "too long": ("split or drop", "no ending"),\n'
+        '    "epochs": ("auto", "learning by heart"),\n'
+        "}",
+        "What is checked before the upload costs seconds; afterwards it costs a night, or a model.",
+        right=(RIGHT_GATE_PLAN,
+               {name: [one.fits.upper(), one.prevents] for name, one in GATE_PLAN.items()}),
+        wrongs=(
+            ({**RIGHT_GATE_PLAN, "format": ("json parser", "late failure")}, "must hold"),
+            ({**RIGHT_GATE_PLAN, "format": ("upload", "late failure")}, "Friday night"),
+            ({**RIGHT_GATE_PLAN, "count": ("four characters", "wrong bill")}, "rule of thumb"),
+            ({**RIGHT_GATE_PLAN, "count": ("older list", "wrong bill")}, "another model"),
+            ({**RIGHT_GATE_PLAN, "too long": ("send as it is", "no ending")}, "cut off at the end"),
+            ({**RIGHT_GATE_PLAN, "too long": ("cut the answer", "no ending")}, "trainer would do"),
+            ({**RIGHT_GATE_PLAN, "epochs": ("the most", "learning by heart")}, "ceiling"),
+            ({**RIGHT_GATE_PLAN, "epochs": ("one", "learning by heart")}, "change little"),
+            ({**RIGHT_GATE_PLAN, "count": ("model's tokenizer", "no ending")}, "another reason"),
+            ({**RIGHT_GATE_PLAN, "count": ("model's tokenizer", "fraud")}, "none of"),
+            ({**RIGHT_GATE_PLAN, "epochs": (3, "learning by heart")}, "text"),
+            ({**RIGHT_GATE_PLAN, "epochs": "auto"}, "a pair"),
+            ({"format": ("own rules", "late failure")}, "count, too long, epochs"),
+            ("own rules", "dictionary"),
         ),
     ),
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from helpers.exercises import Exercise, Wrong, returned
+from helpers.exercises import Decision, Exercise, Wrong, returned, weigh
 
 
 def _temperature(answer: object) -> None:
@@ -77,6 +77,58 @@ def _exposure(answer: object) -> None:
         raise Wrong("The last of all candidates is not exposed at all: 0 bits.")
 
 
+FAULTS = {
+    "recitation": "the model repeats examples and seems to have learned to write",
+    "false credit": "the training is praised for what was there without it",
+    "fine nonsense": "letters in the right manner say what is not so",
+    "disclosure": "the model tells what should have stayed private",
+}
+TEST_PLAN = {
+    "cases": Decision(
+        "held-out cases",
+        "recitation",
+        {
+            "training cases": "The model may know these by heart: you would test its memory, not "
+            "its skill.",
+            "three favourites": "Three letters prove nothing, least of all three that somebody "
+            "picked.",
+        },
+    ),
+    "rival": Decision(
+        "base model with a prompt",
+        "false credit",
+        {
+            "none": "A share on its own says nothing: what did the model do before it was tuned?",
+            "another tuned model": "That tells you which training was better, and not whether one "
+            "was needed.",
+        },
+    ),
+    "measure": Decision(
+        "marks and facts",
+        "fine nonsense",
+        {
+            "marks of style": "A letter can carry every mark of the style and name a wrong sum.",
+            "taste of one reader": "One reader's taste changes from day to day and cannot be "
+            "counted again after the next training.",
+        },
+    ),
+    "secrets": Decision(
+        "replace before training",
+        "disclosure",
+        {
+            "forbid in the prompt": "An instruction takes nothing out of the weights, and whoever "
+            "writes another prompt does not even have that.",
+            "ask once": "A secret that was not told to one question may be told to the next.",
+        },
+    ),
+}
+RIGHT_TEST_PLAN = {name: (each.fits, each.prevents) for name, each in TEST_PLAN.items()}
+
+
+def _test_plan(answer: object) -> None:
+    weigh(answer, TEST_PLAN, FAULTS)
+
+
 EXERCISES = [
     Exercise(
         "05.1",
@@ -147,6 +199,41 @@ EXERCISES = [
             (lambda rank, n: 8, "last of all"),
             (lambda rank, n: "8", "number"),
             (3, "def"),
+        ),
+    ),
+    Exercise(
+        "05.5",
+        "A test before customers see it: four decisions, each with its reason.",
+        _test_plan,
+        ("Each decision was taken in this notebook. How, and why?",
+         "Each fault belongs to one decision. Which of them would you not notice while you read "
+         "a good letter?"),
+        "ex_test_plan = {\n"
+        '    "cases": ("held-out cases", "recitation"),\n'
+        '    "rival": ("base model with a prompt", "false credit"),\n'
+        '    "measure": ("marks and facts", "fine nonsense"),\n'
+        '    "secrets": ("replace before training", "disclosure"),\n'
+        "}",
+        "A test is worth what it could have found: new cases, a rival, facts beside the manner. "
+        "No test makes private data safe, so that decision comes before the training.",
+        right=(RIGHT_TEST_PLAN,
+               {name: [one.fits.upper(), one.prevents] for name, one in TEST_PLAN.items()}),
+        wrongs=(
+            ({**RIGHT_TEST_PLAN, "cases": ("training cases", "recitation")}, "its memory"),
+            ({**RIGHT_TEST_PLAN, "cases": ("three favourites", "recitation")}, "prove nothing"),
+            ({**RIGHT_TEST_PLAN, "rival": ("none", "false credit")}, "before it was tuned"),
+            ({**RIGHT_TEST_PLAN, "rival": ("another tuned model", "false credit")}, "was needed"),
+            ({**RIGHT_TEST_PLAN, "measure": ("marks of style", "fine nonsense")}, "wrong sum"),
+            ({**RIGHT_TEST_PLAN, "measure": ("taste of one reader", "fine nonsense")}, "counted"),
+            ({**RIGHT_TEST_PLAN, "secrets": ("forbid in the prompt", "disclosure")}, "weights"),
+            ({**RIGHT_TEST_PLAN, "secrets": ("ask once", "disclosure")}, "the next"),
+            ({**RIGHT_TEST_PLAN, "rival": ("base model with a prompt", "disclosure")},
+             "another reason"),
+            ({**RIGHT_TEST_PLAN, "rival": ("base model with a prompt", "luck")}, "none of"),
+            ({**RIGHT_TEST_PLAN, "rival": ("gpt", "false credit")}, "none of"),
+            ({**RIGHT_TEST_PLAN, "secrets": "ask once"}, "a pair"),
+            ({"cases": ("held-out cases", "recitation")}, "rival, measure, secrets"),
+            (3, "dictionary"),
         ),
     ),
 ]  # fmt: skip

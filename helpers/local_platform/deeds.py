@@ -70,8 +70,10 @@ def subject(words: dict, rng: random.Random) -> Subject:
     full = rng.choice(
         [
             f"the {kind} of {pick('towns')}",
+            f"the {kind} of {grammar.invented(rng)}",
             f"the {kind} in {pick('streets')}",
             f"the {pick('brandlike')} {kind}",
+            f"the {grammar.invented(rng)} {kind}",
             f"the {pick('adjectives')} {kind}",
         ]
     )

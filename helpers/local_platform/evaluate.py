@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import random
 import statistics
 import tempfile
 import time
@@ -38,6 +39,7 @@ CONTEXT_PROMPT = (
     "Answer the question from the context in one sentence. "
     "If the context lacks the answer, say: I don't know."
 )
+SAMPLED = {1: "mails", 3: "contexts", 4: "questions", 5: "messages"}  # task 2 shares the mails
 SYSTEM_ORDER = [
     {
         "role": "system",
@@ -187,20 +189,24 @@ def task_mails(model, tokenizer) -> list[Score]:
     ]
 
 
+def points_of(generator: Generator, mail: str) -> str:
+    """The arguments of the tool call that notes a mail's points: JSON, held to its schema."""
+    request = GenerationRequest(
+        messages=prompt("Write the short draft that this e-mail came from.", mail),
+        tools=[POINTS_TOOL],
+        tool_choice={"type": "function", "function": {"name": "write_draft"}},
+        temperature=0.0,
+        max_tokens=300,
+    )
+    return "".join(p.tool_call.arguments for p in generator.stream(request) if p.tool_call)
+
+
 def task_points(folder: Path) -> list[Score]:
     """Task 2: a mail to its points, by a tool call held to its schema."""
     rows, generator, valid, found = read("mails"), Generator(str(folder)), [], []
     for row in rows:
-        request = GenerationRequest(
-            messages=prompt("Write the short draft that this e-mail came from.", row["mail"]),
-            tools=[POINTS_TOOL],
-            tool_choice={"type": "function", "function": {"name": "write_draft"}},
-            temperature=0.0,
-            max_tokens=300,
-        )
-        written = "".join(p.tool_call.arguments for p in generator.stream(request) if p.tool_call)
         try:
-            points = json.loads(written)["bullets"]
+            points = json.loads(points_of(generator, row["mail"]))["bullets"]
         except (ValueError, KeyError):
             valid.append(False)
             continue
@@ -240,16 +246,42 @@ def task_questions(model, tokenizer) -> list[Score]:
 def task_messages(model, tokenizer) -> list[Score]:
     """Task 5: the named fields of a message as JSON, before any tuning."""
     rows = read("messages")
-    prompts = [
-        prompt(
-            "Write the named fields as JSON.",
-            f"Fields: {', '.join(row['fields'])}\n\n{row['message']}",
-        )
-        for row in rows
-    ]
-    answers = answer_all(model, tokenizer, prompts, 120)
+    answers = answer_all(model, tokenizer, [fields_prompt(row) for row in rows], 120)
     exact = [as_json(answer) == row["answer"] for row, answer in zip(rows, answers, strict=True)]
     return [Score("task 5: every field right, before tuning", mean(exact), len(exact))]
+
+
+def fields_prompt(row: dict) -> list[dict]:
+    """The conversation that asks for the named fields of a message."""
+    asked = f"Fields: {', '.join(row['fields'])}\n\n{row['message']}"
+    return prompt("Write the named fields as JSON.", asked)
+
+
+def samples(model, tokenizer, folder: Path, count: int, seed: int = 1) -> str:
+    """Markdown of `count` unselected samples: as many of each task, drawn with the seed."""
+    random_rows = random.Random(seed)
+    drawn = {name: random_rows.sample(read(name), count // 5) for name in SAMPLED.values()}
+    mails = drawn["mails"]
+    prompts = {
+        "Task 1": [prompt(MAIL_PROMPT, dataset.user_message(row["bullets"])) for row in mails],
+        "Task 3": [
+            prompt(CONTEXT_PROMPT, with_context(row["context"], row["question"]))
+            for row in drawn["contexts"]
+        ],
+        "Task 4": [prompt(PLAIN_PROMPT, row["question"]) for row in drawn["questions"]],
+        "Task 5": [fields_prompt(row) for row in drawn["messages"]],
+    }
+    pairs = [
+        (task, asked[-1]["content"], answer)
+        for task, every in prompts.items()
+        for asked, answer in zip(every, answer_all(model, tokenizer, every, 320), strict=True)
+    ]
+    generator = Generator(str(folder))
+    pairs += [("Task 2", row["mail"], points_of(generator, row["mail"])) for row in mails]
+    return "\n\n".join(
+        f"**{task}**\n\n```text\n{asked}\n```\n\n```text\n{answer}\n```"
+        for task, asked, answer in sorted(pairs, key=lambda pair: pair[0])
+    )
 
 
 def fine_tune(
@@ -414,9 +446,13 @@ def main(arguments: list[str] | None = None) -> list[Score]:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, default=modeling.SHIPPED_BASE_MODEL)
     parser.add_argument("--only", nargs="*", help="base, chris, faq, orders")
+    parser.add_argument("--samples", type=int, help="print that many samples instead of the table")
     options = parser.parse_args(arguments)
     wanted = set(options.only or ["base", "chris", "faq", "orders"])
     model, tokenizer = modeling.load_base(str(options.model))
+    if options.samples:
+        print(samples(model, tokenizer, options.model, options.samples))
+        return []
     print("| what | measured | cases |\n|---|---|---|", flush=True)
     scores: list[Score] = []
 

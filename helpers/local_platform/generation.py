@@ -258,7 +258,7 @@ def _decode(model, prompt: list[int], choices: list["_Choice"], limit: int) -> I
     cache = DynamicCache(config=model.config)
     logits = _next_logits(model, [prompt], cache)
     if len(choices) > 1:
-        cache.batch_repeat_interleave(len(choices))
+        _keep(cache, [0] * len(choices))
         logits = logits.repeat(len(choices), 1)
     running = list(choices)
     while running:
@@ -268,12 +268,21 @@ def _decode(model, prompt: list[int], choices: list["_Choice"], limit: int) -> I
             yield from choice.read(tokens[-1], limit)
         alive = [at for at, choice in enumerate(running) if not choice.finished]
         if alive and len(alive) < len(running):
-            cache.batch_select_indices(torch.tensor(alive))
+            _keep(cache, alive)
         running = [running[at] for at in alive]
         if running:
             logits = _next_logits(model, [[tokens[at]] for at in alive], cache)
     completion_tokens = sum(choice.count for choice in choices)
     yield Piece(index=-1, usage=Usage(len(prompt), completion_tokens))
+
+
+@torch.inference_mode()
+def _keep(cache, rows: list[int]) -> None:
+    """Make these rows the cache's batch; a row may come several times.
+
+    The one way that caches of attention and of convolutions share.
+    """
+    cache.reorder_cache(torch.tensor(rows))
 
 
 @torch.inference_mode()

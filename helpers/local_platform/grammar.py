@@ -24,6 +24,11 @@ MONTHS = [
     "November",
     "December",
 ]
+SYLLABLE_STARTS = ["b", "br", "d", "dr", "f", "g", "gl", "h", "j", "k", "l", "m", "n", "p", "pl",
+                   "qu", "r", "s", "sk", "st", "t", "tr", "v", "w", "z"]  # fmt: skip
+SYLLABLE_ENDS = ["a", "ar", "an", "e", "el", "er", "i", "in", "ip", "o", "ol", "om", "or", "u",
+                 "un", "ey", "ou"]  # fmt: skip
+NAME_ENDS = ["", "", "", "t", "ck", "th", "ley", "by", "ton", "ford", "sen", "lot", "ma", "dor"]
 COMMON_STARTS = [
     "the",
     "a",
@@ -128,12 +133,15 @@ def slots(words: dict, rng: random.Random) -> dict:
     def pick(key: str) -> str:
         return rng.choice(words[key])
 
+    def name(key: str) -> str:
+        return invented(rng) if rng.random() < 0.25 else pick(key)
+
     return {
         "product": pick("products"),
-        "brand": pick("brandlike"),
-        "town": pick("towns"),
-        "person": pick("people") + (f" {pick('surnames')}" if rng.random() < 0.4 else ""),
-        "company": pick("companies"),
+        "brand": name("brandlike"),
+        "town": name("towns"),
+        "person": name("people") + (f" {name('surnames')}" if rng.random() < 0.4 else ""),
+        "company": name("companies"),
         "number": _number(rng),
         "number2": str(rng.randint(2, 60)),
         "day": rng.choice(DAYS),
@@ -159,6 +167,12 @@ def slots(words: dict, rng: random.Random) -> dict:
         "plural2": pick("plural_nouns"),
         "street": pick("streets"),
     }
+
+
+def invented(rng: random.Random) -> str:
+    """A name that no list has ("Dravelot"): it can only be copied, piece by piece."""
+    parts = [rng.choice(SYLLABLE_STARTS) + rng.choice(SYLLABLE_ENDS) for _ in range(2)]
+    return "".join(parts + [rng.choice(NAME_ENDS)]).capitalize()
 
 
 def _number(rng: random.Random) -> str:

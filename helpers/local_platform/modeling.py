@@ -16,7 +16,10 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from helpers.local_platform import copying  # tells transformers of the architecture, too
+
 transformers_logging.disable_progress_bar()
+transformers_logging.set_verbosity_error()  # it would warn of a GPU kernel that is not installed
 
 BASE_MODEL_ID = "workbook-mini"
 RANDOM_MODEL_ID = "workbook-mini-random"  # the same shape with random weights: notebook 01
@@ -93,7 +96,7 @@ def load_base(name: str):
         source = str(Path(source).expanduser())
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
-        model = _weights(source, trained=name != RANDOM_MODEL_ID)
+        model = _weights(source, tokenizer, trained=name != RANDOM_MODEL_ID)
     except (OSError, ValueError) as error:
         raise FileNotFoundError(
             f"The base model {source!r} is neither a folder with a checkpoint nor in the local "
@@ -112,7 +115,7 @@ def load_base(name: str):
     return model.eval(), tokenizer
 
 
-def _weights(source: str, trained: bool):
+def _weights(source: str, tokenizer, trained: bool):
     """The model in float32: its trained weights, or (always the same) random ones."""
     if trained:
         return AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
@@ -122,6 +125,8 @@ def _weights(source: str, trained: bool):
         AutoConfig.from_pretrained(source), dtype=torch.float32
     )
     torch.set_rng_state(state)
+    if isinstance(model, copying.CopyLlamaForCausalLM):
+        model.read_vocabulary(tokenizer)  # how words are spelled is no weight
     return model
 
 

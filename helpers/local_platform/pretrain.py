@@ -1,8 +1,9 @@
 """Pre-train the shipped base model. Run as: python -m helpers.local_platform.pretrain
 
-A small Llama is trained from random weights on the documents of `corpus.py`. The run is written
-to be read from top to bottom: tokenizer, rows, model, optimisers, loop, export. It resumes from
-its last state when it is started again with the same `--out`.
+A small Llama that can point at what it has read (`copying.py`) is trained from random weights on
+the documents of `corpus.py`. The run is written to be read from top to bottom: tokenizer, batches,
+model, optimisers, loop, export. It resumes from its last state when it is started again with the
+same `--out`.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import shutil
 import time
 from collections.abc import Iterator
 from copy import deepcopy
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
+    AutoModelForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedModel,
@@ -28,11 +30,18 @@ from transformers import (
 )
 
 from helpers.local_platform import corpus, warm_start
+from helpers.local_platform.copying import SENTENCES, CopyLlamaConfig, CopyLlamaForCausalLM
 
 HERE = Path(__file__).resolve().parents[2] / "data" / "base_model"
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 PROMPT_WEIGHT = 0.15  # the prompt's tokens teach language too, but random lists teach noise
-ANSWER_FLOOR = 48  # a short answer counts like one of so many tokens, or long mails drown it
+# In a short answer the first tokens choose (this sentence of the context, that one, or "I don't
+# know"), the rest copies: they weigh more, or the many tokens of long mails drown the choice.
+SHORT_ANSWER, CHOICE = 48, 4  # tokens
+CHOICE_WEIGHT, COPY_WEIGHT = 6.0, 2.0
+RUN = 4  # tokens in a row, alike in prompt and answer, that count as copied
+VALUE_WEIGHT = 5.0  # of a JSON value's first two tokens: is there one, and which
+LENGTHS = (96, 144, 192, 288, 448, 576)  # tokens; few, for `--compile` builds the model for each
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -40,25 +49,30 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=HERE, help="where the model is written")
     parser.add_argument("--prose", type=Path, help="gzipped JSONL of public-domain text")
-    parser.add_argument("--tokens", type=float, default=38e6, help="training tokens in all")
+    parser.add_argument("--tokens", type=float, default=36e6, help="training tokens in all")
     parser.add_argument("--vocabulary", type=int, default=4096)
     parser.add_argument("--width", type=int, default=192)
-    parser.add_argument("--layers", type=int, default=6)
-    parser.add_argument("--context", type=int, default=1024, help="tokens a row")
-    parser.add_argument("--rows", type=int, default=6, help="rows a step")
+    parser.add_argument("--layers", type=int, default=8)
+    parser.add_argument("--architecture", choices=["copy_llama", "llama"], default="copy_llama")
+    parser.add_argument("--context", type=int, default=1024, help="tokens the model can attend to")
+    parser.add_argument("--batch", type=int, default=2304, help="tokens a batch")
+    parser.add_argument("--batches", type=int, default=3, help="batches a step")
     parser.add_argument("--learning-rate", type=float, default=3e-3)
+    parser.add_argument("--decay", type=float, default=0.6, help="share of the run that slows down")
     parser.add_argument("--optimiser", choices=["muon", "adamw"], default="muon")
     parser.add_argument(
         "--start",
-        choices=["random", "embeddings", "encoder"],
         default="embeddings",
-        help="random weights; word vectors of all-MiniLM-L6-v2; or its whole encoder (then its "
-        "width and layers)",
+        help="random: random weights; embeddings: word vectors of all-MiniLM-L6-v2; encoder: its "
+        "whole encoder (then its width and layers); or the folder of a model to train on",
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument(
         "--compile", action="store_true", help="needs a C++ compiler; a third faster"
+    )
+    parser.add_argument(
+        "--bfloat16", action="store_true", help="faster where the processor computes in it"
     )
     parser.add_argument("--save-every", type=int, default=100, help="steps between two states")
     return parser.parse_args(arguments)
@@ -93,63 +107,109 @@ def train_tokenizer(sources: corpus.Sources, vocabulary: int, seed: int) -> PreT
     return tokenizer
 
 
-def encode(tokenizer, document: corpus.Document) -> tuple[list[int], list[float]]:
-    """Token ids of a document and the weight of each in the loss."""
+def encode(tokenizer, document: corpus.Document) -> tuple[list[int], list[float], list[int]]:
+    """Token ids of a document, the weight of each in the loss, and where it was copied from."""
     if document.text:
         ids = tokenizer(document.text)["input_ids"] + [tokenizer.pad_token_id]
-        return ids, [1.0] * len(ids)
+        return ids, [1.0] * len(ids), [-1] * len(ids)
     encoded = tokenizer.apply_chat_template(
         list(document.messages),
         tools=list(document.tools) or None,
         return_dict=True,
         return_assistant_tokens_mask=True,
     )
-    mask = encoded["assistant_masks"]
-    weight = max(1.0, ANSWER_FLOOR / max(1, sum(mask)))
-    return encoded["input_ids"], [weight if m else PROMPT_WEIGHT for m in mask]
+    ids = encoded["input_ids"]
+    weights = _weights(encoded["assistant_masks"])
+    origins = _origins(ids, encoded["assistant_masks"])
+    for place, token in enumerate(tokenizer.convert_ids_to_tokens(ids[:-2]), start=1):
+        if token.endswith('":') and weights[place] >= 1:
+            weights[place : place + 2] = [VALUE_WEIGHT] * 2
+    return ids, weights, origins
 
 
-def rows(tokenizer, sources, context: int, seed: int) -> Iterator[tuple[list[int], list[float]]]:
-    """Fill rows of `context` tokens with whole documents; a long one is cut at the row's end.
+def _origins(ids: list[int], mask: list[int]) -> list[int]:
+    """For each token that the assistant copied, its place in what was said to it; else -1.
 
-    A conversation is never split over two rows: half a prompt cannot be copied from.
+    Copied are RUN tokens or more in a row, and the one before them, whose space or capital may
+    differ. `mask` is 1 where the assistant speaks.
     """
-    ids, weights = [], []
+    known: dict[tuple, int] = {}
+    origins = [-1] * len(ids)
+    for place in range(len(ids) - RUN + 1):
+        run = tuple(ids[place : place + RUN])
+        if not any(mask[place : place + RUN]):
+            known.setdefault(run, place)
+        elif all(mask[place : place + RUN]) and run in known:
+            origins[place] = known[run]
+            if mask[place - 1] and origins[place - 1] < 0:
+                origins[place - 1] = known[run] - 1
+    return origins
+
+
+def _weights(mask: list[int]) -> list[float]:
+    """Weights of a conversation's tokens; `mask` is 1 where the assistant speaks."""
+    weights: list[float] = []
+    for spoken, run in groupby(mask):
+        count = len(list(run))
+        if not spoken:
+            weights += [PROMPT_WEIGHT] * count
+        elif count > SHORT_ANSWER:
+            weights += [1.0] * count
+        else:
+            weights += ([CHOICE_WEIGHT] * CHOICE + [COPY_WEIGHT] * SHORT_ANSWER)[:count]
+    return weights
+
+
+def batches(tokenizer, sources, tokens: int, seed: int) -> Iterator[tuple]:
+    """Documents of similar length, padded on the right to the same: (ids, weights, origins).
+
+    A row holds one document, for what stands in another cannot help to answer. What is longer
+    than the last of LENGTHS loses its end.
+    """
+    waiting: dict[int, list] = {length: [] for length in LENGTHS}
     for document in corpus.documents(sources, seed):
-        more, scores = encode(tokenizer, document)
-        if len(ids) + len(more) > context:
-            pad = context - len(ids)
-            if document.text and pad > 64:
-                yield ids + more[:pad], weights + scores[:pad]
-                ids, weights = [], []
-                continue
-            yield ids + [tokenizer.pad_token_id] * pad, weights + [0.0] * pad
-            ids, weights = [], []
-        ids, weights = ids + more[:context], weights + scores[:context]
+        parts = encode(tokenizer, document)
+        length = next((length for length in LENGTHS if length >= len(parts[0])), LENGTHS[-1])
+        fillers = tokenizer.pad_token_id, 0.0, -1
+        pad = max(0, length - len(parts[0]))
+        row = [part[:length] + [filler] * pad for part, filler in zip(parts, fillers, strict=True)]
+        waiting[length].append(row)
+        if len(waiting[length]) >= max(1, tokens // length):
+            yield tuple(torch.tensor(part) for part in zip(*waiting[length], strict=True))
+            waiting[length] = []
 
 
 def build_model(options, tokenizer) -> PreTrainedModel:
-    """A Llama with tied embeddings; heads of 32, a gated MLP of 8/3 the width."""
+    """A model with tied embeddings, heads of 64 and a gated MLP of 8/3 the width."""
     if options.start == "encoder":
         return warm_start.decoder(tokenizer, options.context)
-    heads = options.width // 32
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=options.width,
-            num_hidden_layers=options.layers,
-            intermediate_size=math.ceil(options.width * 8 / 3 / 32) * 32,
-            num_attention_heads=heads,
-            num_key_value_heads=heads,
-            max_position_embeddings=options.context,
-            rope_theta=10000.0,
-            tie_word_embeddings=True,
-            pad_token_id=tokenizer.pad_token_id,
-            bos_token_id=None,
-            eos_token_id=tokenizer.eos_token_id,
-            dtype="float32",
-        )
-    )
+    if Path(options.start).is_dir():
+        model = AutoModelForCausalLM.from_pretrained(options.start, dtype=torch.float32)
+        if isinstance(model, CopyLlamaForCausalLM):
+            model.read_vocabulary(tokenizer)
+        return model
+    heads = max(1, options.width // 64)
+    shape = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": options.width,
+        "num_hidden_layers": options.layers,
+        "intermediate_size": math.ceil(options.width * 8 / 3 / 32) * 32,
+        "num_attention_heads": heads,
+        "num_key_value_heads": heads,
+        "max_position_embeddings": options.context,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
+        "tie_word_embeddings": True,
+        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": None,
+        "eos_token_id": tokenizer.eos_token_id,
+        "dtype": "float32",
+    }
+    if options.architecture == "llama":
+        model = LlamaForCausalLM(LlamaConfig(**shape))
+    else:
+        shape["num_hidden_layers"] += 1  # the pointer head
+        model = CopyLlamaForCausalLM(CopyLlamaConfig(**shape))
+        model.read_vocabulary(tokenizer)
     if options.start == "embeddings":
         warm_start.borrow_embeddings(model, tokenizer)
     return model
@@ -157,8 +217,10 @@ def build_model(options, tokenizer) -> PreTrainedModel:
 
 def build_optimisers(model, options) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the layers, AdamW for the rest; or AdamW for all."""
-    inner = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
-    outer = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
+    inner, outer = [], []
+    for name, parameter in model.named_parameters():
+        looked_up = any(part in name for part in ("embed", "sentence", "stem", "gate."))
+        (outer if looked_up or parameter.ndim != 2 else inner).append(parameter)
     if options.optimiser == "adamw":
         return [
             torch.optim.AdamW(
@@ -178,19 +240,26 @@ def build_optimisers(model, options) -> list[torch.optim.Optimizer]:
     ]
 
 
-def schedule(step: int, steps: int) -> float:
-    """Warm-up over 2 %, then flat, then linear to a twentieth over the last 30 %."""
-    return min(1.0, (step + 1) / max(1, steps * 0.02), 0.05 + 0.95 * (steps - step) / (steps * 0.3))
+def schedule(step: int, steps: int, decay: float) -> float:
+    """Warm-up over 2 %, then flat, then linear to a twentieth over the last share `decay`."""
+    left = (steps - step) / (steps * decay)
+    return min(1.0, (step + 1) / max(1, steps * 0.02), 0.05 + 0.95 * left)
 
 
-def loss_of(model, ids: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Weighted mean cross-entropy of the next token, in nats. Shapes (rows, context)."""
-    logits = model(input_ids=ids).logits[:, :-1].float()
-    losses = torch.nn.functional.cross_entropy(
-        logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none"
-    )
-    scale = weights[:, 1:].flatten()
-    return (losses * scale).sum() / scale.sum().clamp(min=1)
+def loss_of(model, ids, weights, origins) -> torch.Tensor:
+    """Cross-entropy of the next token, weighted and summed, in nats; of the look too, where the
+    model has one. Three tensors of shape (rows, tokens), as `batches` yields them."""
+    read, targets = ids[:, :-1], ids[:, 1:]
+    if model.config.model_type == "copy_llama":
+        first = ids.sum(dim=1, keepdim=True) % SENTENCES  # as good as random, and the same again
+        sources = {"origins": origins[:, 1:], "first_sentence": first}
+        losses = model(input_ids=read, targets=targets, **sources).loss
+    else:
+        logits = model(input_ids=read).logits.float()
+        losses = torch.nn.functional.cross_entropy(
+            logits.flatten(0, 1), targets.flatten(), reduction="none"
+        ).view_as(targets)
+    return (losses * weights[:, 1:]).sum()
 
 
 def train(options) -> dict:
@@ -203,30 +272,34 @@ def train(options) -> dict:
     tokenizer = _tokenizer(work, sources, options)
     model = build_model(options, tokenizer)
     optimisers = build_optimisers(model, options)
-    steps = max(1, int(options.tokens // (options.rows * options.context)))
+    steps = max(1, int(options.tokens // (options.batches * options.batch)))
     state = work / "state.pt"
     first = _resume(state, model, optimisers) if state.exists() else 0
-    stream = rows(tokenizer, sources, options.context, options.seed)
     # The stream is a pure function of the seed: to resume is to skip what was read.
-    batches = islice(iter(lambda: list(islice(stream, options.rows)), []), first, None)
-    forward = torch.compile(model) if options.compile else model
+    stream = batches(tokenizer, sources, options.batch, options.seed)
+    stream = islice(stream, first * options.batches, None)
+    forward = torch.compile(model, dynamic=False) if options.compile else model
     started, smooth = time.time(), None
     for step in range(first, steps):
-        batch = next(batches)
-        ids, weights = (torch.tensor(part) for part in zip(*batch, strict=True))
         for optimiser in optimisers:
             for group in optimiser.param_groups:
-                group["lr"] = options.learning_rate * schedule(step, steps)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            loss = loss_of(forward, ids, weights)
-        loss.backward()
+                group["lr"] = options.learning_rate * schedule(step, steps, options.decay)
+        parts = list(islice(stream, options.batches))
+        scale = sum(weights[:, 1:].sum().item() for _, weights, _ in parts)
+        total = 0.0
+        for part in parts:
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bfloat16):
+                loss = loss_of(forward, *part) / scale
+            loss.backward()
+            total += loss.item()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimiser in optimisers:
             optimiser.step()
             optimiser.zero_grad()
-        smooth = loss.item() if smooth is None else 0.95 * smooth + 0.05 * loss.item()
+        smooth = total if smooth is None else 0.95 * smooth + 0.05 * total
         if step % 10 == 0 or step == steps - 1:
-            rate = (step + 1 - first) * ids.numel() / (time.time() - started)
+            read = (step + 1 - first) * options.batches * options.batch
+            rate = read / (time.time() - started)
             print(f"step {step + 1}/{steps}  loss {smooth:.3f}  {rate:,.0f} tokens/s", flush=True)
         if (step + 1) % options.save_every == 0 or step == steps - 1:
             _save(state, model, optimisers, step + 1)

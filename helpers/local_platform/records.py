@@ -7,6 +7,7 @@ what is learned is to look a value up and to write it under the name that was as
 from __future__ import annotations
 
 import random
+import re
 
 from helpers.local_platform import grammar
 
@@ -66,6 +67,7 @@ MANY = {"twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "f
         "a dozen": 12, "half a dozen": 6, "a hundred": 100}  # fmt: skip
 HOLDERS = ["bag", "box", "pot", "tin", "roll", "sheet", "bottle", "pack", "sack", "tube", "bucket",
            "set", "pair", "crate", "litre", "metre"]  # fmt: skip
+AHEAD = {"today": 0, "tomorrow": 1, "the day after tomorrow": 2}  # days from the message's own
 # Names of the fields: of the record, of the customer, of a thing and of the appointment. Which
 # go together is fixed, for the system prompt tells only the first.
 NAMES_OF = [
@@ -80,7 +82,7 @@ NAMES_OF = [
 
 def task(words: dict, rng: random.Random) -> tuple[str, str, dict]:
     """One exercise: (system prompt, the user's message, the record that answers it)."""
-    return _flat(words, rng) if rng.random() < 0.45 else _order(words, rng)
+    return rng.choices([_flat, _order, _written], [35, 30, 35])[0](words, rng)
 
 
 def _values(words: dict, rng: random.Random) -> dict:
@@ -140,13 +142,45 @@ def _order(words: dict, rng: random.Random) -> tuple[str, str, dict]:
         spoken += [rng.choice(said["phone"]).replace("{x}", phone)] if phone else []
     if rng.random() < 0.25:  # name first, or the idle talk
         spoken = spoken[-1:] + spoken[:-1]
+    return _record(sent, " ".join(spoken), (kind, (who, phone), things, (day, time), way), rng)
+
+
+def _written(words: dict, rng: random.Random) -> tuple[str, str, dict]:
+    """A written message with its slots filled: `messages.jsonl` says which of them count."""
+    piece, sent = rng.choice(words["messages"]), rng.choice(grammar.DAYS)
+    said, meant = _values(words, rng), {}
+    for place in ("1", "2", "3", "4", "9"):
+        product = _product(words, rng)
+        count, written = _count(rng)
+        said[f"p{place}"], said[f"p{place}s"] = product, _many(product, 2)
+        said[f"n{place}"], meant[f"n{place}"] = written, count
+        said[f"c{place}"] = rng.choice(words["colours"])
+    other = _values(words, rng)
+    said["time"] = rng.choice([said["time"], f"{rng.randint(1, 11)} pm", "noon"])
+    said |= {"name9": other["name"], "day9": other["day"], "time9": other["time"]}
+    ahead = rng.choice(list(AHEAD))
+    said["ahead"] = ahead
+    text = re.sub(r"\{(\w+)\}", lambda slot: said[slot[1]], piece["message"])
+    day = {"day": said["day"], "ahead": _counted(sent, ahead)}.get(piece["when"])
+    things = [
+        (said[product], meant.get(count, count), said.get(colour))
+        for product, count, colour in piece["items"]
+    ]
+    who = tuple(said[key] if piece[key] else None for key in ("name", "phone"))
+    when = day, said["time"] if piece["time"] else None
+    values = piece["request"], who, things, when, piece["delivery"]
+    return _record(sent, grammar.right_article(text), values, rng)
+
+
+def _record(sent: str, text: str, values: tuple, rng: random.Random) -> tuple[str, str, dict]:
+    """The exercise of a message and its values, under one of the sets of names."""
+    kind, who, things, when, way = values
     names, client_names, thing_names, date_names = rng.choice(NAMES_OF)
-    client = dict(zip(client_names, (who, phone), strict=True))
+    client = dict(zip(client_names, who, strict=True))
     listed = [dict(zip(thing_names, thing, strict=True)) for thing in things]
-    date = dict(zip(date_names, (day, time), strict=True))
+    date = dict(zip(date_names, when, strict=True))
     answer = dict(zip(names, (kind, client, listed, date, way), strict=True))
-    system = f"Write the message as JSON: {', '.join(names)}."
-    return system, f"Sent on {sent}\n\n{' '.join(spoken)}", answer
+    return f"Write the message as JSON: {', '.join(names)}.", f"Sent on {sent}\n\n{text}", answer
 
 
 def _wish(kind: str, words: dict, rng: random.Random) -> tuple[list[str], list[tuple]]:
@@ -239,12 +273,16 @@ def _plural(noun: str) -> str:
     return noun[:-2] + "ves" if noun.endswith("knife") else grammar.with_s(noun)
 
 
+def _counted(sent: str, said: str) -> str:
+    """The weekday that a message sent on `sent` calls "tomorrow"."""
+    return grammar.DAYS[(grammar.DAYS.index(sent) + AHEAD[said]) % 7]
+
+
 def _day(sent: str, rng: random.Random) -> tuple[str, str]:
     """How a day is named in a message, and the weekday meant: the distance counts from `sent`."""
-    ahead = {"today": 0, "tomorrow": 1, "the day after tomorrow": 2}
     if rng.random() < 0.45:
-        said = rng.choice(list(ahead))
-        return said, grammar.DAYS[(grammar.DAYS.index(sent) + ahead[said]) % 7]
+        said = rng.choice(list(AHEAD))
+        return said, _counted(sent, said)
     day, said = rng.choice(grammar.DAYS), ""
     if rng.random() < 0.12:
         said = rng.choice([d for d in grammar.DAYS if d != day])

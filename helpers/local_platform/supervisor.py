@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import threading
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 
@@ -11,6 +12,9 @@ from helpers.local_platform.formats import FormatError, check_file
 from helpers.local_platform.store import Store
 
 RESTARTS = 2  # how often a job whose worker died is taken up again before it fails
+# A training step asks for the same large arrays again and again. Where the C library is glibc, a
+# worker that keeps freed memory (up to these bytes) trains about a tenth faster; others ignore it.
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**31)}
 
 
 class Supervisor:
@@ -115,7 +119,13 @@ class Supervisor:
 
 
 def _new_pool() -> ProcessPoolExecutor:
-    # spawn: a fork of a process with threads can hang; one task a child: each job starts clean.
+    for name, size in KEEP_MEMORY.items():
+        os.environ.setdefault(name, size)
+    # spawn: a fork of a process with threads can hang; one task a child: each job starts clean,
+    # in a process that the pool starts when the job before it ends, its libraries loaded.
     return ProcessPoolExecutor(
-        1, mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=1
+        1,
+        mp_context=multiprocessing.get_context("spawn"),
+        max_tasks_per_child=1,
+        initializer=worker.get_ready,
     )

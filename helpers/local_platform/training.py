@@ -140,14 +140,14 @@ def read_examples(path: Path, tokenizer, context: int) -> tuple[list[Example], i
 
 
 def collate(examples: list[Example], pad_id: int) -> dict[str, torch.Tensor]:
-    """Stack examples into (batch, longest) tensors, padded on the right; padding has no label."""
+    """Stack examples into (batch, longest) tensors, padded on the right; padding has no label.
+
+    No attention mask is needed: a causal model never looks ahead, so no word sees the padding.
+    """
     longest = max(len(e.input_ids) for e in examples)
     return {
         "input_ids": torch.tensor(
             [e.input_ids + [pad_id] * (longest - len(e.input_ids)) for e in examples]
-        ),
-        "attention_mask": torch.tensor(
-            [[1] * len(e.input_ids) + [0] * (longest - len(e.input_ids)) for e in examples]
         ),
         "labels": torch.tensor(
             [e.labels + [IGNORED] * (longest - len(e.labels)) for e in examples]
@@ -170,7 +170,6 @@ def loss_and_hits(model, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, 
     width = targets.shape[1] - first
     logits = model(
         input_ids=batch["input_ids"],
-        attention_mask=batch["attention_mask"],
         use_cache=False,
         logits_to_keep=width + 1,
     ).logits[:, -(width + 1) : -1]

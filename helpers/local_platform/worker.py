@@ -8,6 +8,7 @@ import os
 import shutil
 import threading
 import time
+from contextlib import suppress
 from multiprocessing import parent_process
 from pathlib import Path
 
@@ -23,13 +24,19 @@ RESULT_COLUMNS = {
 }
 
 
+def get_ready() -> None:
+    """Load the training libraries, which takes seconds, before there is a job to wait for them."""
+    _end_with_the_server()
+    with suppress(Exception):  # what is missing is said by the job that needs it
+        from helpers.local_platform import training  # noqa: F401
+
+
 def run(folder: Path, job_id: str) -> None:
     """Train one queued job and write all that comes of it into the store.
 
     A job that is no longer queued (cancelled or paused meanwhile) is left alone. What goes wrong
     becomes the job's error; nothing is raised.
     """
-    _end_with_the_server()
     store = Store(folder)
     if not store.change_job(job_id, only_if=("queued",), status="running"):
         return

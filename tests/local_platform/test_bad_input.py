@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from helpers import validation
 from helpers.local_platform import file_routes
 from helpers.local_platform.app import create_app
 
@@ -111,7 +112,7 @@ def test_a_line_of_200_megabytes(client, tmp_path):
     job = client.fine_tuning.jobs.create(model="workbook-mini", training_file=stored.id)
     failed = wait(client, job.id, "failed")
     assert failed.error.code == "invalid_file_format"
-    assert "longer than 8 MB" in failed.error.message
+    assert f"longer than {validation.MAX_LINE_BYTES // 2**20} MB" in failed.error.message
     client.files.delete(stored.id)
 
 

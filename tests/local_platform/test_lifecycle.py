@@ -53,7 +53,11 @@ def test_a_stopped_platform_keeps_its_models_and_key(own_platform):
     client = own_platform.client()
     model = wait(client, create_job(client).id, "succeeded").fine_tuned_model
     key = (own_platform.folder / "key").read_text(encoding="utf-8")
+    server = psutil.Process(lifecycle.running(own_platform.folder)["pid"])
+    processes = [server, *server.children(recursive=True)]  # one is ready for the next job
     own_platform.run("stop")
+    psutil.wait_procs(processes, timeout=30)
+    assert not any(process.is_running() for process in processes)
     own_platform.run("start")
     assert (own_platform.folder / "key").read_text(encoding="utf-8") == key
     assert model in [found.id for found in own_platform.client().models.list()]

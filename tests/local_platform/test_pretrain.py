@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from helpers.local_platform import corpus, deeds, pretrain, records
 
 SMALL = [
-    "--vocabulary", "600", "--width", "64", "--layers", "2", "--context", "256", "--rows", "2",
+    "--vocabulary", "600", "--width", "64", "--layers", "2", "--batch", "512", "--batches", "1",
     "--threads", "1", "--seed", "3",
 ]  # fmt: skip
 
@@ -21,6 +21,11 @@ SMALL = [
 @pytest.fixture(scope="module")
 def sources():
     return corpus.load_sources()
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return AutoTokenizer.from_pretrained(pretrain.HERE)
 
 
 def test_the_stream_of_documents_is_a_function_of_the_seed(sources):
@@ -42,10 +47,36 @@ def test_the_answer_from_a_context_stands_in_the_context_or_is_unknown(sources, 
     rng = random.Random(4)
     answers = []
     for _ in range(400):
-        prompt, answer = getattr(corpus, f"_answer_from_{kind}")(sources, rng).messages[-2:]
-        answers.append(answer["content"])
-        assert answer["content"] == corpus.UNKNOWN or answer["content"] in prompt["content"]
+        messages = getattr(corpus, f"_answer_from_{kind}")(sources, rng).messages
+        context = next(m["content"] for m in messages if m["role"] == "user")
+        answers += [m["content"] for m in messages if m["role"] == "assistant"]
+        assert messages[-1]["content"] == corpus.UNKNOWN or messages[-1]["content"] in context
     assert 0.1 < answers.count(corpus.UNKNOWN) / len(answers) < 0.4
+
+
+def test_the_choice_in_a_short_answer_weighs_more_than_its_copying_or_a_long_answer():
+    long, short = pretrain.SHORT_ANSWER + 1, 6
+    weights = pretrain._weights([0] * 5 + [1] * short + [0] * 2 + [1] * long)
+    assert len(weights) == 5 + short + 2 + long
+    prompt, choice, copied, mail = weights[0], weights[5], weights[5 + short - 1], weights[-1]
+    assert prompt < mail < copied < choice
+
+
+def test_what_the_assistant_copied_is_known_by_its_place_and_the_rest_is_not():
+    said = [9, 20, 21, 22, 23, 24, 9, 21, 22, 23]
+    answer = [30, 21, 22, 23, 24, 31, 22, 23, 24]  # the second run is one token short
+    mask = [0] * len(said) + [1] * len(answer)
+    origins = pretrain._origins(said + answer, mask)
+    # The token before a run counts as copied, for its space or its capital may have changed.
+    assert origins == [-1] * len(said) + [1, 2, -1, -1, -1, -1, -1, -1, -1]
+
+
+def test_the_tokens_that_open_a_value_weigh_more(tokenizer):
+    document = corpus._chat("", "Two mugs.", '{"name": "mug", "count": 2, "colour": null}')
+    ids, weights, _ = pretrain.encode(tokenizer, document)
+    heavy = [weight == pretrain.VALUE_WEIGHT for weight in weights]
+    said = "".join(tokenizer.decode([i]) for i, h in zip(ids, heavy, strict=True) if h)
+    assert said == ' "m 2 null}'  # two of each value; a third token would have been "ug" and ","
 
 
 def test_what_a_deed_does_not_tell_is_not_in_its_statement(sources):
@@ -122,10 +153,10 @@ def _stop_after(options, steps: int) -> None:
     """Run with a schedule that raises at a step, as an interrupt would."""
     plain = pretrain.schedule
 
-    def interrupted(step: int, total: int) -> float:
+    def interrupted(step: int, total: int, decay: float) -> float:
         if step == steps:
             raise KeyboardInterrupt
-        return plain(step, total)
+        return plain(step, total, decay)
 
     pretrain.schedule = interrupted
     try:
@@ -141,4 +172,4 @@ def test_the_loss_falls_and_the_shipped_model_is_small():
         pytest.fail("data/base_model holds no weights")
     assert weights.stat().st_size < 40e6
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    assert config["model_type"] == "llama"
+    assert config["model_type"] == "copy_llama"

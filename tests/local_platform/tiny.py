@@ -1,8 +1,9 @@
 """Tiny, randomly initialised checkpoints for tests: real architectures, made in an instant.
 
 `make_checkpoint(folder, family)` writes a Hugging Face folder (configuration, safetensors,
-byte-level BPE tokenizer, ChatML template) for the family "llama", "qwen2" or "gpt2". The weights
-are random, so what such a model says is noise; tests check shapes, masks, events, determinism.
+byte-level BPE tokenizer, ChatML template) for one of FAMILIES. The
+weights are random, so what such a model says is noise; tests check shapes, masks, events,
+determinism.
 """
 
 from functools import cache
@@ -20,7 +21,9 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-FAMILIES = ("llama", "qwen2", "gpt2")
+from helpers.local_platform.copying import CopyLlamaConfig, CopyLlamaForCausalLM
+
+FAMILIES = ("llama", "qwen2", "gpt2", "copy_llama")
 CONTEXT = 256
 # Ten times the usual: at width 32 the usual spread gives logits too flat for an adapter to move.
 INITIAL_SPREAD = 0.2
@@ -144,6 +147,9 @@ def make_model(family: str, vocabulary: int, context: int = CONTEXT, seed: int =
         return LlamaForCausalLM(LlamaConfig(**common)).float()
     if family == "qwen2":
         return Qwen2ForCausalLM(Qwen2Config(**common)).float()
+    if family == "copy_llama":  # the pointer head counts as a layer
+        common |= {"num_hidden_layers": 3, "pointer_width": 8}
+        return CopyLlamaForCausalLM(CopyLlamaConfig(**common)).float()
     raise ValueError(f"unknown family {family!r}; one of {', '.join(FAMILIES)}")
 
 

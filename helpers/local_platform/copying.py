@@ -1,0 +1,251 @@
+"""The shipped base model's architecture: a small Llama that can point at what it has read.
+
+Four things are added to `LlamaForCausalLM`, because a model this small has to copy names, numbers
+and whole sentences that it has never seen, and gets that wrong when it must spell them from memory:
+
+- a pointer head: the next token is drawn from the vocabulary or from the tokens read so far, and a
+  gate says which (pointer-generator, See et al. 2017, https://arxiv.org/abs/1704.04368). A token is
+  copied as it stands, or with its space or its capital changed, as a new place may ask for;
+- each token also sees the one before it, which is half of "what came after this last time?";
+- each token knows the first letters of its word, so that "Peas", "peas" and "pea" are found alike
+  however they are cut (letters below the token, as in fastText, https://arxiv.org/abs/1607.04606);
+- each token knows the number of its sentence (BERT's segment embeddings, Devlin et al. 2018,
+  https://arxiv.org/abs/1810.04805, but counted). One pointer head looks for a sentence by the words
+  in it and copies from that sentence, from its start, where none of those words has come yet.
+
+What comes out as `logits` are log-probabilities of the mixture; their softmax is the mixture.
+"""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from torch import nn
+from torch.nn import functional
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+from transformers.cache_utils import DynamicCache
+from transformers.modeling_outputs import CausalLMOutputWithPast
+
+SENTENCES = 64  # numbers that a sentence can have; then they begin again
+STEMS = 8191  # places for the first letters of words; a prime, to spread them
+LETTERS = 5  # of a word that count
+PIECES = 3
+FORMS = 1 + 3 * PIECES  # as it stands; pieces of it with the space, the capital or both changed
+LOOK_SHARE = 0.5  # of the look's own loss beside the next token's
+TINY = 1e-8  # a token that neither side expects; keeps the logarithm finite
+
+
+class CopyLlamaConfig(LlamaConfig):
+    """A Llama's configuration. `num_hidden_layers` counts the pointer head as one more layer, for
+    it keeps keys and values in the cache like one."""
+
+    model_type = "copy_llama"
+    pointer_heads: int = 2
+    pointer_width: int = 64
+
+
+class CopyLlamaForCausalLM(LlamaForCausalLM):
+    """See the module. Batches are padded on the left to generate, on either side to train."""
+
+    config_class = CopyLlamaConfig
+    _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
+
+    def __init__(self, config: CopyLlamaConfig):
+        super().__init__(config)
+        self.model.layers = self.model.layers[:-1]
+        width, inner = config.hidden_size, config.pointer_heads * config.pointer_width
+        self.before = nn.Linear(width, width, bias=False)  # from the token before
+        self.sentence = nn.Embedding(SENTENCES, width)
+        self.point_query = nn.Linear(width, inner, bias=False)
+        self.point_key = nn.Linear(2 * width, inner, bias=False)
+        self.look_query = nn.Linear(width, config.pointer_width, bias=False)
+        self.look_key = nn.Linear(2 * width, config.pointer_width, bias=False)
+        self.stem = nn.Embedding(STEMS, width)
+        self.gate = nn.Linear(width, 1 + config.pointer_heads * FORMS)
+        # Of each token: does it end a sentence, does it begin after a space, is it a line's end?
+        self.register_buffer("marks", torch.zeros(config.vocab_size, dtype=torch.uint8))
+        # Of each token: itself, and its word with the space, the capital or both changed. " return"
+        # is one token, but " Return" may be three: so each change has pieces.
+        self.register_buffer("forms", torch.arange(config.vocab_size).repeat(FORMS, 1))
+        # Of each token: its first letters as a number in base 27, how many, whether its word goes
+        # on from the token before, and into the token after.
+        self.register_buffer("letters", torch.zeros(4, config.vocab_size, dtype=torch.long))
+        self.post_init()
+
+    def read_vocabulary(self, tokenizer) -> None:
+        """Fill `marks`, `forms` and `letters` from the tokens' texts. No piece: padding."""
+        for token in range(len(tokenizer)):
+            text = tokenizer.decode([token])
+            ends = text[-1:] in (".", "!", "?")
+            self.marks[token] = 1 * ends + 2 * text.startswith(" ") + 4 * ("\n" in text)
+            bare = text.removeprefix(" ")
+            self.letters[:, token] = torch.tensor(_letters(text))
+            self.forms[1:, token] = self.config.pad_token_id
+            if not bare[:1].isalpha():
+                continue
+            spaces = ("", " ") if text.startswith(" ") else (" ", "")
+            swapped = bare[0].swapcase() + bare[1:]
+            others = spaces[0] + bare, spaces[1] + swapped, spaces[0] + swapped
+            for number, other in enumerate(others):
+                pieces = tokenizer(other, add_special_tokens=False)["input_ids"][:PIECES]
+                row = 1 + PIECES * number
+                self.forms[row : row + len(pieces), token] = torch.tensor(pieces)
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        past_key_values=None,
+        labels: torch.Tensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int = 0,
+        targets: torch.Tensor | None = None,
+        origins: torch.Tensor | None = None,
+        first_sentence: torch.Tensor | int = 0,
+        **others,
+    ) -> CausalLMOutputWithPast:
+        """As LlamaForCausalLM, and three things for pre-training.
+
+        Args:
+            targets: (batch, tokens) of the ids that come next; `loss` is then the cross-entropy in
+                nats of each (batch, tokens), and no logits are made, which is cheaper.
+            origins: (batch, tokens), where among `input_ids` each target was copied from, or -1.
+                The loss then also holds how surprised the look is by that place's sentence,
+                which teaches it directly what to look for.
+            first_sentence: (batch, 1), the number of the first sentence. Drawn at random in
+                pre-training, so that every number is learned.
+        """
+        others.pop("inputs_embeds", None)
+        if use_cache and past_key_values is None:
+            past_key_values = DynamicCache(config=self.config)
+        ids, notes = self._note(input_ids, past_key_values)
+        embedded = self._embed(ids, notes, first_sentence)
+        hidden = self.model(
+            inputs_embeds=embedded,
+            attention_mask=attention_mask,
+            past_key_values=past_key_values,
+            use_cache=use_cache,
+            **{name: value for name, value in others.items() if name == "position_ids"},
+        ).last_hidden_state
+        notes, keys = self._remember(notes, embedded, hidden, past_key_values)
+        ids, numbers = notes[..., 0], notes[..., 1]
+        hidden = hidden[:, -logits_to_keep:]
+        pointed, found = self._point(hidden, keys, numbers, attention_mask)
+        gates = functional.log_softmax(self.gate(hidden).float(), dim=-1)
+        scores = self.lm_head(hidden).float()
+        if targets is not None:
+            loss = self._losses(scores, gates, pointed, ids, targets)
+            if origins is not None:
+                there = found.gather(2, origins.clamp(min=0)[..., None])[..., 0]
+                loss = loss - LOOK_SHARE * (origins >= 0) * there
+            return CausalLMOutputWithPast(loss=loss)
+        spoken = functional.log_softmax(scores, dim=-1) + gates[..., :1]
+        shares = gates[..., 1:].exp().unflatten(-1, (-1, FORMS))
+        shares = torch.einsum("bhts,bthf->btsf", pointed, shares).flatten(2)
+        written = self.forms[:, ids].permute(1, 2, 0).flatten(1)[:, None].expand_as(shares)
+        copied = torch.zeros_like(spoken).scatter_add(2, written, shares)
+        logits = torch.logaddexp(spoken, (copied + TINY).log())
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(logits, labels, vocab_size=self.config.vocab_size)
+        return CausalLMOutputWithPast(loss, logits, past_key_values)
+
+    def _note(self, input_ids, cache):
+        """Ids with the one before them in front (batch, tokens + 1), and notes on each token
+        (batch, tokens, 4): id, its sentence's number, its word's first letters and how many."""
+        rows = len(input_ids)
+        last = torch.zeros((rows, 4), dtype=torch.long)
+        last[:, 0] = self.config.pad_token_id
+        if cache is not None and cache.get_seq_length(self._pointer_layer):
+            last = cache.layers[self._pointer_layer].values[:, 0, -1].long()
+        ids = torch.cat([last[:, :1], input_ids], dim=1)
+        marks = self.marks[ids]
+        opens = (marks[:, 1:] & 4 > 0) | ((marks[:, :-1] & 1 > 0) & (marks[:, 1:] & 2 > 0))
+        numbers = last[:, 1:2] + opens.cumsum(dim=1)
+        stems, counts = self._stems(ids, last)
+        return ids, torch.stack([input_ids, numbers, stems, counts], dim=-1)
+
+    def _stems(self, ids, last):
+        """The first letters of each token's word, as far as it is read, and how many."""
+        own, length, goes_on, goes_into = self.letters[:, ids]
+        joined = (goes_on[:, 1:] * goes_into[:, :-1]).bool()
+        own, length = own[:, 1:], length[:, 1:]
+        stem, count = own, length
+        for _ in range(LETTERS):  # a token brings a letter at least: no word needs more rounds
+            before = torch.cat([last[:, 2:3], stem[:, :-1]], dim=1)
+            known = torch.cat([last[:, 3:], count[:, :-1]], dim=1)
+            whole = before + own * 27**known
+            stem = torch.where(joined, whole % 27**LETTERS, own)
+            count = torch.where(joined, (known + length).clamp(max=LETTERS), length)
+        return stem, count
+
+    @property
+    def _pointer_layer(self) -> int:
+        return self.config.num_hidden_layers - 1
+
+    def _embed(self, ids, notes, first_sentence):
+        tokens = self.model.embed_tokens(ids)
+        numbers = (notes[..., 1] + first_sentence) % SENTENCES
+        known = self.sentence(numbers) + self.stem(notes[..., 2] % STEMS)
+        return tokens[:, 1:] + self.before(tokens[:, :-1]) + known
+
+    def _remember(self, notes, embedded, hidden, cache):
+        """Notes (batch, all, 4) and keys (batch, heads + 1, all, pointer width) of all that is
+        read; the last head's keys are those of the look."""
+        both = torch.cat([functional.rms_norm(embedded, embedded.shape[-1:]), hidden], dim=-1)
+        keys = self._heads(torch.cat([self.point_key(both), self.look_key(both)], dim=-1))
+        if cache is None:
+            return notes, keys
+        values = notes[:, None].float()  # whole numbers below 2**24 stay exact
+        keys, values = cache.update(keys, values, self._pointer_layer)
+        return values[:, 0].long(), keys
+
+    def _heads(self, flat):
+        return flat.unflatten(-1, (-1, self.config.pointer_width)).transpose(1, 2)
+
+    def _point(self, hidden, keys, numbers, attention_mask):
+        """Where each token points: probabilities (batch, heads, tokens, all), nothing ahead; and
+        the log-probability that the look falls on the sentence of each (batch, tokens, all).
+
+        The first head prefers the tokens of the sentences that the look falls on.
+        """
+        queries = torch.cat([self.point_query(hidden), self.look_query(hidden)], dim=-1)
+        scores = (self._heads(queries) @ keys.transpose(2, 3)).float()
+        scores = scores * self.config.pointer_width**-0.5
+        tokens, every = scores.shape[2:]
+        barred = torch.ones(tokens, every, dtype=torch.bool).triu(1 + every - tokens)
+        if attention_mask is not None:
+            barred = barred | (attention_mask[:, None, None, :every] == 0)
+        scores = scores.masked_fill(barred, torch.finfo(scores.dtype).min)
+        look = scores[:, -1].softmax(dim=-1)
+        alike = (numbers[:, None] == numbers[..., None]).float()  # of one sentence
+        found = (look @ alike + TINY**0.5).log()
+        led = scores[:, :1] + found[:, None]
+        return torch.cat([led, scores[:, 1:-1]], dim=1).softmax(dim=-1), found
+
+    def _losses(self, scores, gates, pointed, ids, targets):
+        """Cross-entropy of each target under the mixture, without the whole distribution."""
+        spoken = -functional.cross_entropy(
+            scores.flatten(0, 1), targets.flatten(), reduction="none"
+        )
+        parts = [spoken.view_as(targets) + gates[..., 0]]
+        shares = gates[..., 1:].unflatten(-1, (-1, FORMS))
+        for form, written in enumerate(self.forms[:, ids]):
+            same = written[:, None] == targets[..., None]
+            copied = (pointed * same[:, None]).sum(dim=-1).transpose(1, 2)
+            parts += (shares[..., form] + (copied + TINY).log()).unbind(dim=-1)
+        return -torch.stack(parts, dim=-1).logsumexp(dim=-1)
+
+
+def _letters(text: str) -> tuple[int, int, bool, bool]:
+    """Of a token's text: its letters in base 27 (the first LETTERS of its last word), how many, and
+    whether its word goes on from the token before and into the token after."""
+    word = re.search(r"[a-z]*$", text.lower())[0] or re.search(r"([a-z]*)[^a-z]*$", text.lower())[1]
+    word = word[:LETTERS]
+    code = sum((ord(letter) - 96) * 27**place for place, letter in enumerate(word))
+    return code, len(word), text[:1].isalpha(), text[-1:].isalpha()
+
+
+AutoConfig.register(CopyLlamaConfig.model_type, CopyLlamaConfig, exist_ok=True)
+AutoModelForCausalLM.register(CopyLlamaConfig, CopyLlamaForCausalLM, exist_ok=True)
