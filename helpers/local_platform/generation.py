@@ -34,6 +34,8 @@ from helpers.local_platform.modeling import (
     stop_token_ids,
 )
 
+LIKELY = 64  # tokens that hold most of what is worth sampling, mostly
+
 __all__ = [
     "BadMessages",
     "EngineError",
@@ -433,12 +435,14 @@ class _Choice:
 def _sample(logits: torch.Tensor, top_p: float, random: torch.Generator) -> int:
     """Sample from softmax(logits), kept to the smallest set of tokens that holds `top_p` of it."""
     probabilities = logits.softmax(dim=-1)
-    if top_p < 1:
-        ordered, order = probabilities.sort(descending=True)
-        outside = ordered.cumsum(dim=-1) - ordered >= top_p
-        outside[0] = False
-        probabilities[order[outside]] = 0.0
-    return int(torch.multinomial(probabilities, 1, generator=random))
+    for count in (min(LIKELY, len(logits)), len(logits)):  # few are mostly enough, and fast to sort
+        best, tokens = probabilities.topk(count)
+        if best.sum() >= top_p:
+            break
+    outside = best.cumsum(dim=-1) - best >= top_p
+    outside[0] = False
+    best[outside] = 0.0
+    return int(tokens[torch.multinomial(best, 1, generator=random)])
 
 
 def _begun(text: str, marks: list[str]) -> int:

@@ -20,7 +20,6 @@ from itertools import groupby, islice
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoModelForCausalLM,
     LlamaConfig,
@@ -29,11 +28,10 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from helpers.local_platform import corpus, warm_start
+from helpers.local_platform import corpus, vocabulary, warm_start
 from helpers.local_platform.copying import SENTENCES, CopyLlamaConfig, CopyLlamaForCausalLM
 
 HERE = Path(__file__).resolve().parents[2] / "data" / "base_model"
-SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 PROMPT_WEIGHT = 0.15  # the prompt's tokens teach language too, but random lists teach noise
 # In a short answer the first tokens choose (this sentence of the context, that one, or "I don't
 # know"), the rest copies: they weigh more, or the many tokens of long mails drown the choice.
@@ -50,7 +48,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=HERE, help="where the model is written")
     parser.add_argument("--prose", type=Path, help="gzipped JSONL of public-domain text")
     parser.add_argument("--tokens", type=float, default=36e6, help="training tokens in all")
-    parser.add_argument("--vocabulary", type=int, default=4096)
+    parser.add_argument("--vocabulary", type=int, default=8192)
     parser.add_argument("--width", type=int, default=192)
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--architecture", choices=["copy_llama", "llama"], default="copy_llama")
@@ -78,30 +76,15 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def train_tokenizer(sources: corpus.Sources, vocabulary: int, seed: int) -> PreTrainedTokenizerFast:
-    """Byte-level BPE: any text survives a round trip, emoji and newlines among it.
-
-    Digits stay apart, so that numbers never seen can be copied digit by digit.
-    """
-    core = Tokenizer(models.BPE())
-    core.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Digits(individual_digits=True),
-            pre_tokenizers.ByteLevel(add_prefix_space=False),
-        ]
-    )
-    core.decoder = decoders.ByteLevel()
+def train_tokenizer(sources: corpus.Sources, size: int, seed: int) -> PreTrainedTokenizerFast:
+    """A tokenizer of `size` tokens: half of them by BPE, half the other forms of its words."""
     texts = [_flat(document) for document in islice(corpus.documents(sources, seed), 12000)]
-    texts += [" ".join(corpus.EMOJI), "\n".join(corpus.EMOJI)] * 40
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        special_tokens=SPECIAL,
-        show_progress=False,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-    )
-    core.train_from_iterator(texts, trainer)
+    emoji = [" ".join(corpus.EMOJI), "\n".join(corpus.EMOJI)] * 40
+    core = vocabulary.train_bpe(texts + emoji, size // 2)
+    core = vocabulary.add_forms(core, texts, size)
+    special = vocabulary.SPECIAL
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=core, pad_token=SPECIAL[0], eos_token=SPECIAL[2], model_max_length=1024
+        tokenizer_object=core, pad_token=special[0], eos_token=special[2], model_max_length=1024
     )
     tokenizer.chat_template = (HERE / "chat_template.jinja").read_text(encoding="utf-8")
     return tokenizer

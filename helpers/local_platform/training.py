@@ -25,6 +25,7 @@ from peft import set_peft_model_state_dict as load_adapter_weights
 from torch.nn.functional import cross_entropy
 from transformers.pytorch_utils import Conv1D
 
+from helpers.local_platform.copying import CopyLlamaForCausalLM
 from helpers.local_platform.modeling import context_length, encode_example, load_base
 
 # What learning_rate_multiplier 1.0 means. Chosen with 120 mails on a late state of the
@@ -37,6 +38,7 @@ WARM_UP_SHARE = 0.1
 FINAL_LEARNING_RATE_SHARE = 0.1
 MAX_GRADIENT_NORM = 1.0
 VALIDATION_SAMPLE = 2
+VALIDATION_BATCH = 4  # as fast as more, and little is padded
 CHECKPOINTS_KEPT = 3
 IGNORED = -100  # the label PyTorch's cross entropy leaves out
 
@@ -166,6 +168,10 @@ def loss_and_hits(model, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, 
         labelled tokens there are).
     """
     targets = batch["labels"][:, 1:]
+    inner = model.get_base_model() if isinstance(model, PeftModel) else model
+    if isinstance(inner, CopyLlamaForCausalLM):
+        loss, hits = inner.judge(batch["input_ids"][:, :-1], targets)
+        return loss, hits, int((targets != IGNORED).sum())
     first = int((targets != IGNORED).any(dim=0).nonzero()[0])
     width = targets.shape[1] - first
     logits = model(
@@ -182,12 +188,12 @@ def loss_and_hits(model, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, 
 
 
 @torch.no_grad()
-def evaluate(model, examples: list[Example], batch_size: int, pad_id: int) -> tuple[float, float]:
+def evaluate(model, examples: list[Example], pad_id: int) -> tuple[float, float]:
     """Mean loss per labelled token (nats) and token accuracy (0 to 1) over examples."""
     model.eval()
     total, hits, tokens = 0.0, 0, 0
-    for start in range(0, len(examples), batch_size):
-        batch = collate(examples[start : start + batch_size], pad_id)
+    for start in range(0, len(examples), VALIDATION_BATCH):
+        batch = collate(examples[start : start + VALIDATION_BATCH], pad_id)
         loss, hit, count = loss_and_hits(model, batch)
         total, hits, tokens = total + loss.item(), hits + hit, tokens + count
     model.train()
@@ -236,7 +242,7 @@ def train(
 
     model = add_adapter(base, spec.start_adapter)
     trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=0.0, betas=(0.9, 0.95), weight_decay=0.0)
+    optimizer = torch.optim.AdamW(trained, lr=0.0, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
     peak = BASE_LEARNING_RATE * spec.learning_rate_multiplier
     steps_per_epoch = math.ceil(len(examples) / spec.batch_size)
     total_steps = steps_per_epoch * spec.n_epochs
@@ -271,11 +277,11 @@ def train(
         if held_out:
             sample = held_out[:VALIDATION_SAMPLE]
             metrics["valid_loss"], metrics["valid_mean_token_accuracy"] = evaluate(
-                model, sample, spec.batch_size, pad_id
+                model, sample, pad_id
             )
         if held_out and epoch_ends:
             metrics["full_valid_loss"], metrics["full_valid_mean_token_accuracy"] = evaluate(
-                model, held_out, spec.batch_size, pad_id
+                model, held_out, pad_id
             )
         on_event("metrics", metrics)
         if epoch_ends:

@@ -99,7 +99,7 @@ def test_a_job_learns_reports_and_saves(tmp_path, family):
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
     tuned = PeftModel.from_pretrained(model, recorder.of("checkpoint")[-1]["path"])
     held_out, _ = training.read_examples(spec.validation_file, tokenizer, CONTEXT)
-    loss, accuracy = training.evaluate(tuned, held_out, 2, tokenizer.pad_token_id)
+    loss, accuracy = training.evaluate(tuned, held_out, tokenizer.pad_token_id)
     assert loss == pytest.approx(metrics[-1]["full_valid_loss"], rel=1e-5)
     assert accuracy == pytest.approx(metrics[-1]["full_valid_mean_token_accuracy"])
 
@@ -124,9 +124,9 @@ def test_padding_changes_nothing(tmp_path, llama):
     examples, _ = training.read_examples(
         write(tmp_path / "x.jsonl", make_examples(4)), tokenizer, CONTEXT
     )
-    alone = [training.evaluate(model, [e], 1, tokenizer.pad_token_id)[0] for e in examples]
+    alone = [training.evaluate(model, [e], tokenizer.pad_token_id)[0] for e in examples]
     counts = [sum(label != training.IGNORED for label in e.labels) for e in examples]
-    together, _ = training.evaluate(model, examples, 4, tokenizer.pad_token_id)
+    together, _ = training.evaluate(model, examples, tokenizer.pad_token_id)
     mean = sum(a * c for a, c in zip(alone, counts, strict=True)) / sum(counts)
     assert together == pytest.approx(mean, rel=1e-5)
 
