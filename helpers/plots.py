@@ -110,7 +110,8 @@ def describe_losses(history: pd.DataFrame) -> str:
     said += f"; validation loss {_went(valid.iloc[0], valid.iloc[-1])} to {valid.iloc[-1]:.2f}"
     full = history["full_valid_loss"].dropna()
     if len(full) > 1 and full.iloc[-1] > full.min() * 1.01:
-        said += ", above its minimum: it began to overfit"
+        said += f"; on all validation examples it ended at {full.iloc[-1]:.2f}, above its lowest, "
+        said += f"{full.min():.2f}: the model began to overfit"
     return said
 
 

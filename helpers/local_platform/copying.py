@@ -244,7 +244,8 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):
         joined = (goes_on[:, 1:] * goes_into[:, :-1]).bool()
         own, length = own[:, 1:], length[:, 1:]
         stem, count = own, length
-        for _ in range(LETTERS):  # a token brings a letter at least: no word needs more rounds
+        # A token brings a letter at least: no word needs more rounds.
+        for _ in range(min(LETTERS, own.shape[1])):
             before = torch.cat([last[:, 2:3], stem[:, :-1]], dim=1)
             known = torch.cat([last[:, 3:], count[:, :-1]], dim=1)
             whole = before + own * 27**known
