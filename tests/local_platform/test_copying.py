@@ -7,7 +7,7 @@ import torch
 from tiny import make_model, make_tokenizer
 from transformers import DynamicCache
 
-from helpers.local_platform import copying, pretrain
+from helpers.local_platform import pretrain
 
 
 @pytest.fixture(scope="module")
