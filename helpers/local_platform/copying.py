@@ -5,7 +5,7 @@ and whole sentences that it has never seen, and gets that wrong when it must spe
 
 - a pointer head: the next token is drawn from the vocabulary or from the tokens read so far, and a
   gate says which (pointer-generator, See et al. 2017, https://arxiv.org/abs/1704.04368). A token is
-  copied as it stands, or with its space or its capital changed, as a new place may ask for;
+  copied as it stands, or with or without a space and a capital, as a new place may ask for;
 - each token also sees the one before it, which is half of "what came after this last time?";
 - each token knows the first letters of its word, so that "Peas", "peas" and "pea" are found alike
   however they are cut (letters below the token, as in fastText, https://arxiv.org/abs/1607.04606);
@@ -28,10 +28,12 @@ from transformers.cache_utils import DynamicCache
 from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
+from helpers.local_platform.vocabulary import forms_of
+
 SENTENCES = 64  # numbers that a sentence can have; then they begin again
 STEMS = 8191  # places for the first letters of words; a prime, to spread them
 LETTERS = 5  # of a word that count
-FORMS = 4  # as it stands; with the space, the capital or both changed
+FORMS = 5  # as it stands; in lower case and with a capital, each without and with a space
 LOOK_SHARE = 0.5  # of the look's own loss beside the next token's
 TINY = 1e-8  # a token that neither side expects; keeps the logarithm finite
 
@@ -65,8 +67,8 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):
         self.gate = nn.Linear(width, 1 + config.pointer_heads * FORMS)
         # Of each token: does it end a sentence, does it begin after a space, is it a line's end?
         self.register_buffer("marks", torch.zeros(config.vocab_size, dtype=torch.uint8))
-        # Of each token: itself, and its word with the space, the capital or both changed, where the
-        # vocabulary holds that as one token (`vocabulary.py`).
+        # Of each token: itself, and its word in each form that the vocabulary holds as one token.
+        # Which form is due depends on the place alone, so that the gate need not know the source.
         self.register_buffer("forms", torch.arange(config.vocab_size).repeat(FORMS, 1))
         # Of each token: its first letters as a number in base 27, how many, whether its word goes
         # on from the token before, and into the token after.
@@ -79,16 +81,13 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):
             text = tokenizer.decode([token])
             ends = text[-1:] in (".", "!", "?")
             self.marks[token] = 1 * ends + 2 * text.startswith(" ") + 4 * ("\n" in text)
-            bare = text.removeprefix(" ")
+            word = text.removeprefix(" ").lower()
             self.letters[:, token] = torch.tensor(_letters(text))
             self.forms[1:, token] = self.config.pad_token_id
-            if not bare[:1].isalpha():
+            if not word[:1].isalpha() or text.removeprefix(" ")[1:] != word[1:]:
                 continue
-            spaces = ("", " ") if text.startswith(" ") else (" ", "")
-            swapped = bare[0].swapcase() + bare[1:]
-            others = spaces[0] + bare, spaces[1] + swapped, spaces[0] + swapped
-            for row, other in enumerate(others, start=1):
-                pieces = tokenizer(other, add_special_tokens=False)["input_ids"]
+            for row, form in enumerate(forms_of(word), start=1):
+                pieces = tokenizer(form, add_special_tokens=False)["input_ids"]
                 if len(pieces) == 1:
                     self.forms[row, token] = pieces[0]
 

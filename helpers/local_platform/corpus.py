@@ -27,8 +27,8 @@ NUMBER = re.compile(r"(?<![\w.,:])\d{1,3}(?![\w.,:]\d|\w)")
 MIX = {
     "prose": 3,
     "casual": 1,
-    "written_mail": 4,
-    "plain_mail": 8,
+    "written_mail": 7,
+    "plain_mail": 14,
     "styled_mail": 8,
     "lively_mail": 4,
     "points_of_mail": 7,

@@ -41,9 +41,9 @@ def train_bpe(texts: Iterable[str], size: int) -> Tokenizer:
 
 
 def forms_of(word: str) -> tuple[str, str, str, str]:
-    """A word in lower case and with a capital, each after a space and without one."""
+    """A word in lower case and with a capital, each without a space and after one."""
     capital = word[:1].upper() + word[1:]
-    return f" {word}", word, f" {capital}", capital
+    return word, f" {word}", capital, f" {capital}"
 
 
 def add_forms(core: Tokenizer, texts: Iterable[str], size: int) -> Tokenizer:

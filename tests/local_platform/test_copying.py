@@ -97,7 +97,7 @@ def test_a_sentence_gets_the_next_number_after_an_end_stop_or_a_new_line(model, 
 def test_a_word_is_known_with_another_space_and_another_capital(model, tokenizer):
     (token,) = tokenizer(" the")["input_ids"]
     forms = model.forms[:, token].tolist()
-    for form, text in zip(forms, (" the", "the", " The", "The"), strict=True):
+    for form, text in zip(forms, (" the", "the", " the", "The", " The"), strict=True):
         pieces = tokenizer(text)["input_ids"]
         assert form == (pieces[0] if len(pieces) == 1 else model.config.pad_token_id)
     assert (model.forms[1:] != model.config.pad_token_id).any()  # some words do have others
