@@ -59,11 +59,13 @@ def add_forms(core: Tokenizer, texts: Iterable[str], size: int) -> Tokenizer:
             pieces = core.encode(form).tokens
             if len(vocabulary) + len(pieces) > size + 1:
                 return core
+            if len(pieces) == 1:
+                continue
             while len(pieces) > 1:
                 merges.append(pieces[:2])
                 pieces[:2] = [pieces[0] + pieces[1]]
                 vocabulary.setdefault(pieces[0], len(vocabulary))
-        core = Tokenizer.from_str(json.dumps(data))
+            core = Tokenizer.from_str(json.dumps(data))  # the next form may be cut otherwise now
     return core
 
 

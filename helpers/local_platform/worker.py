@@ -1,4 +1,4 @@
-"""One job, in a process of its own: from the first event to the model's name."""
+"""One job, in a process beside the server: from the first event to the model's name."""
 
 from __future__ import annotations
 

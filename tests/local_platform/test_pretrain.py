@@ -76,7 +76,7 @@ def test_the_tokens_that_open_a_value_weigh_more(tokenizer):
     ids, weights, _ = pretrain.encode(tokenizer, document)
     heavy = [weight == pretrain.VALUE_WEIGHT for weight in weights]
     said = "".join(tokenizer.decode([i]) for i, h in zip(ids, heavy, strict=True) if h)
-    assert said == ' "m 2 null}'  # two of each value; a third token would have been "ug" and ","
+    assert said == ' "mug 2 null}'  # two tokens of each value
 
 
 def test_what_a_deed_does_not_tell_is_not_in_its_statement(sources):
