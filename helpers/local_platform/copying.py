@@ -76,14 +76,14 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):
         self.post_init()
 
     def read_vocabulary(self, tokenizer) -> None:
-        """Fill `marks`, `forms` and `letters` from the tokens' texts. No such form: padding."""
+        """Fill `marks`, `forms` and `letters` from the tokens' texts. No such form: as it stands."""
         for token in range(len(tokenizer)):
             text = tokenizer.decode([token])
             ends = text[-1:] in (".", "!", "?")
             self.marks[token] = 1 * ends + 2 * text.startswith(" ") + 4 * ("\n" in text)
             word = text.removeprefix(" ").lower()
             self.letters[:, token] = torch.tensor(_letters(text))
-            self.forms[1:, token] = self.config.pad_token_id
+            self.forms[1:, token] = token
             if not word[:1].isalpha() or text.removeprefix(" ")[1:] != word[1:]:
                 continue
             for row, form in enumerate(forms_of(word), start=1):
