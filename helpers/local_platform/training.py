@@ -40,6 +40,7 @@ MAX_GRADIENT_NORM = 1.0
 VALIDATION_SAMPLE = 2
 VALIDATION_BATCH = 4  # as fast as more, and little is padded
 CHECKPOINTS_KEPT = 3
+FEW_TOKENS = 500  # a step
 IGNORED = -100  # the label PyTorch's cross entropy leaves out
 
 
@@ -231,11 +232,11 @@ def train(
     """
     if spec.method != "supervised":
         raise ValueError(f"Training method {spec.method!r} is not available; use 'supervised'.")
-    torch.set_num_threads(int(os.environ.get("LOCAL_TRAINING_THREADS") or os.cpu_count() or 1))
     torch.manual_seed(spec.seed)
     base, tokenizer = load_base(spec.base_model)
     context, pad_id = context_length(base), tokenizer.pad_token_id
     examples = _read(spec.training_file, "training", tokenizer, context, on_event)
+    torch.set_num_threads(threads_for(examples, spec.batch_size))
     held_out = []
     if spec.validation_file:
         held_out = _read(spec.validation_file, "validation", tokenizer, context, on_event)
@@ -296,6 +297,16 @@ def train(
         if wish == "pause" and step < total_steps:
             return TrainingOutcome("paused", tokens_read, step)
     return TrainingOutcome("completed", tokens_read, step)
+
+
+def threads_for(examples: list[Example], batch_size: int) -> int:
+    """How many threads train: LOCAL_TRAINING_THREADS where it is set, else one for each core.
+
+    Steps of few tokens get one: there, threads wait longer for each other than they compute.
+    """
+    asked = int(os.environ.get("LOCAL_TRAINING_THREADS") or 0)
+    tokens = batch_size * sum(len(e.input_ids) for e in examples) / len(examples)
+    return asked or (1 if tokens < FEW_TOKENS else os.cpu_count() or 1)
 
 
 def _read(path: Path, what: str, tokenizer, context: int, on_event) -> list[Example]:

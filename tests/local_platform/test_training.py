@@ -274,3 +274,14 @@ def test_what_is_asked_for_is_kept():
     assert chosen == {"n_epochs": 7, "batch_size": 2, "learning_rate_multiplier": 0.5}
     sizes = [training.auto_hyperparameters(n, {})["batch_size"] for n in (10, 120, 10_000)]
     assert sizes == [1, 2, 16]
+
+
+def test_few_tokens_a_step_are_trained_by_one_thread(monkeypatch):
+    short, long = training.Example([1] * 40, [1] * 40), training.Example([1] * 400, [1] * 400)
+    assert training.threads_for([short, long], 1) == 1  # it was asked for, see the fixture
+    monkeypatch.delenv("LOCAL_TRAINING_THREADS")
+    monkeypatch.setattr(training.os, "cpu_count", lambda: 8)
+    assert training.threads_for([short, short], 4) == 1
+    assert training.threads_for([short, long], 4) == 8
+    monkeypatch.setenv("LOCAL_TRAINING_THREADS", "3")
+    assert training.threads_for([short], 1) == 3
