@@ -76,7 +76,7 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):
         self.post_init()
 
     def read_vocabulary(self, tokenizer) -> None:
-        """Fill `marks`, `forms` and `letters` from the tokens' texts. No such form: as it stands."""
+        """Fill `marks`, `forms` and `letters` from the tokens' texts. Without a form: as it is."""
         for token in range(len(tokenizer)):
             text = tokenizer.decode([token])
             ends = text[-1:] in (".", "!", "?")
