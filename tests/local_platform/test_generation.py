@@ -321,7 +321,8 @@ def test_a_stream_never_holds_half_a_character(generator, adapter):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_text_is_valid_utf_8_however_badly_a_model_spells(generators, family):
     """Random weights choose bytes at random; what is no character can still not be said."""
-    result = collect(generators[family], n=16, seed=1, max_tokens=60, logprobs=True)
+    # Long enough for the family that copies most of what it says from the prompt, which is ASCII.
+    result = collect(generators[family], n=16, seed=1, max_tokens=160, logprobs=True)
     assert not any("\ufffd" in text for text in result.texts)
     assert any(not text.isascii() for text in result.texts)
     assert not any(e.token == "<|im_start|>" for said in result.logprobs for e in said)
