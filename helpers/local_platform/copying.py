@@ -81,10 +81,11 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):
             text = tokenizer.decode([token])
             ends = text[-1:] in (".", "!", "?")
             self.marks[token] = 1 * ends + 2 * text.startswith(" ") + 4 * ("\n" in text)
-            word = text.removeprefix(" ").lower()
+            bare = text.removeprefix(" ")
+            word = bare.lower()
             self.letters[:, token] = torch.tensor(_letters(text))
             self.forms[1:, token] = token
-            if not word[:1].isalpha() or text.removeprefix(" ")[1:] != word[1:]:
+            if not word[:1].isalpha() or bare[1:] != word[1:]:  # no word, or capitals inside
                 continue
             for row, form in enumerate(forms_of(word), start=1):
                 pieces = tokenizer(form, add_special_tokens=False)["input_ids"]

@@ -34,8 +34,6 @@ from helpers.local_platform.modeling import (
     stop_token_ids,
 )
 
-LIKELY = 64  # tokens that hold most of what is worth sampling, mostly
-
 __all__ = [
     "BadMessages",
     "EngineError",
@@ -48,6 +46,8 @@ __all__ = [
     "UnsupportedByModel",
     "Usage",
 ]
+
+LIKELY = 64  # so many tokens mostly hold the share that `top_p` asks for
 
 
 class PromptTooLong(EngineError):
@@ -151,8 +151,9 @@ class Generator:
         with self._lock:
             if self._base is None:
                 self._base, self._tokenizer = load_base(self.base_model)
+                self._base.requires_grad_(False)
                 untie(self._base)
-                lay_out(self._base.requires_grad_(False))
+                lay_out(self._base)
                 self._end_ids = stop_token_ids(self._base, self._tokenizer)
                 width = self._base.get_output_embeddings().weight.shape[0]
                 self._grammar_tokenizer = constraints.grammar_tokenizer(
@@ -236,8 +237,8 @@ class Generator:
         key = (str(adapter), weights.stat().st_mtime_ns)
         with self._lock:
             if key not in self._merged:
-                merged = merge_adapter(copy.deepcopy(self._base), adapter)
-                self._merged[key] = lay_out(merged)
+                # Merging adds to the weights in place, so they stay laid out as the base's are.
+                self._merged[key] = merge_adapter(copy.deepcopy(self._base), adapter)
             self._merged.move_to_end(key)
             while len(self._merged) > self.max_models:
                 self._merged.popitem(last=False)
@@ -262,8 +263,8 @@ def untie(model) -> None:
         model.config.tie_word_embeddings = False
 
 
-def lay_out(model):
-    """Put each linear layer's weights column by column in memory; returns `model`.
+def lay_out(model) -> None:
+    """Put each linear layer's weights column by column in memory.
 
     Their product with a single token's vector, all that a decode step does, is then up to four
     times as fast: the large output layer is read in order and by all cores.
@@ -271,7 +272,6 @@ def lay_out(model):
     for module in model.modules():
         if isinstance(module, torch.nn.Linear):
             module.weight.data = module.weight.data.t().contiguous().t()
-    return model
 
 
 def _decode(model, prompt: list[int], choices: list["_Choice"], limit: int) -> Iterator[Piece]:
