@@ -38,6 +38,7 @@ WARM_UP_SHARE = 0.1
 FINAL_LEARNING_RATE_SHARE = 0.1
 MAX_GRADIENT_NORM = 1.0
 VALIDATION_SAMPLE = 2
+VALIDATIONS = 50  # a job, at most, beside those at the ends of epochs: enough for a curve
 VALIDATION_BATCH = 4  # as fast as more, and little is padded
 CHECKPOINTS_KEPT = 3
 FEW_TOKENS = 500  # a step
@@ -214,8 +215,9 @@ def train(
             "message" {"message", "level"}: a sentence for the learner ("info" or "warn");
             "metrics": one a step: step, total_steps, train_loss (nats per labelled token),
             train_mean_token_accuracy; with a validation file also valid_loss and
-            valid_mean_token_accuracy on two of its examples, the same every step so that the
-            curve compares like with like; at the end of an epoch full_valid_loss and
+            valid_mean_token_accuracy on two of its examples, always the same so that the curve
+            compares like with like, at the first step and then every few steps (see
+            `validates`); at the end of an epoch also full_valid_loss and
             full_valid_mean_token_accuracy over the whole file;
             "checkpoint" {"step", "path", "metrics"}: at the end of an epoch; `path` is an adapter
             folder that peft and the generator load. The last three are kept.
@@ -275,7 +277,7 @@ def train(
             "train_mean_token_accuracy": hits / labelled,
         }
         epoch_ends = step % steps_per_epoch == 0
-        if held_out:
+        if held_out and (epoch_ends or validates(step, total_steps)):
             sample = held_out[:VALIDATION_SAMPLE]
             metrics["valid_loss"], metrics["valid_mean_token_accuracy"] = evaluate(
                 model, sample, pad_id
@@ -297,6 +299,14 @@ def train(
         if wish == "pause" and step < total_steps:
             return TrainingOutcome("paused", tokens_read, step)
     return TrainingOutcome("completed", tokens_read, step)
+
+
+def validates(step: int, total_steps: int) -> bool:
+    """Whether the validation sample is looked at after this step, counted from 1.
+
+    As at OpenAI, most steps of a long job have no validation loss; a short job's all have one.
+    """
+    return (step - 1) % math.ceil(total_steps / VALIDATIONS) == 0
 
 
 def threads_for(examples: list[Example], batch_size: int) -> int:

@@ -104,6 +104,14 @@ def test_a_job_learns_reports_and_saves(tmp_path, family):
     assert accuracy == pytest.approx(metrics[-1]["full_valid_mean_token_accuracy"])
 
 
+def test_a_long_job_validates_now_and_then_and_at_each_end_of_an_epoch(tmp_path):
+    spec = make_spec(tmp_path, make_checkpoint(tmp_path / "base", "llama"), n_epochs=12)
+    metrics = run(spec)[1].of("metrics")
+    assert len(metrics) == 60
+    seen = {m["step"] for m in metrics if "valid_loss" in m}
+    assert seen == set(range(1, 61, 2)) | set(range(5, 61, 5))
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_loss_is_the_one_transformers_computes(tmp_path, family):
     model, tokenizer = load_base(str(make_checkpoint(tmp_path / "base", family)))
