@@ -187,9 +187,8 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):
         cache = others.get("past_key_values")
         ids, notes = self._note(input_ids, cache)
         embedded = self._embed(ids, notes, first_sentence)
-        plain = attention_mask is None and "position_ids" not in others
-        if plain and cache is not None and input_ids.shape[1] == 1:
-            hidden = self._step(embedded, cache)
+        if cache is not None and input_ids.shape[1] == 1:
+            hidden = self._step(embedded, cache, attention_mask, others.get("position_ids"))
         else:
             hidden = self.model(
                 inputs_embeds=embedded, attention_mask=attention_mask, **others
@@ -198,13 +197,15 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):
         hidden = hidden[:, -keep:]
         return hidden, notes[..., 0], *self._point(hidden, keys, notes[..., 1], attention_mask)
 
-    def _step(self, hidden, cache):
-        """What `self.model` does, for one more token a row (batch, 1, width).
+    def _step(self, hidden, cache, attention_mask, place):
+        """What `self.model` does, for one more token a row (batch, 1, width) at its place.
 
         The sums are so small that the general code around them takes longer than they do.
         """
-        place = torch.full((len(hidden), 1), cache.get_seq_length())
+        if place is None:
+            place = torch.full((len(hidden), 1), cache.get_seq_length())
         angles = self.model.rotary_emb(hidden, place)
+        seen_by = None if attention_mask is None else attention_mask[:, None, None].bool()
         for number, layer in enumerate(self.model.layers):
             attention, after = layer.self_attn, layer.mlp
             read = self._even(hidden, layer.input_layernorm)
@@ -214,7 +215,9 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):
             )
             queries, keys = apply_rotary_pos_emb(queries, keys, *angles)
             keys, values = cache.update(keys, values, number)
-            seen = functional.scaled_dot_product_attention(queries, keys, values, enable_gqa=True)
+            seen = functional.scaled_dot_product_attention(
+                queries, keys, values, attn_mask=seen_by, enable_gqa=True
+            )
             hidden = hidden + attention.o_proj(seen.transpose(1, 2).flatten(2))
             read = self._even(hidden, layer.post_attention_layernorm)
             opened = functional.silu(after.gate_proj(read)) * after.up_proj(read)

@@ -6,6 +6,7 @@ such vectors is the cosine of the angle between them.
 """
 
 import importlib.util
+import os
 import threading
 from pathlib import Path
 
@@ -82,6 +83,7 @@ class Embedder:
             raise BadEmbeddingInput("There is nothing to embed.", "input")
         with self._lock:
             self._load()
+            torch.set_num_threads(os.cpu_count() or 1)  # writing answers may have set it to one
             tokens = [self._tokens(given, at) for at, given in enumerate(inputs)]
             vectors = np.empty((len(tokens), DIMENSIONS), dtype=np.float32)
             # Texts of like length go through the model together, so that little of it is padding.

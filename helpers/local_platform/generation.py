@@ -1,9 +1,8 @@
 """Generating answers: prompt, one token at a time, text as it comes.
 
-The decode loop is written out. The prompt goes through the model once; its keys and values are
-kept and copied for each of the `n` choices; then every step feeds each unfinished choice its last
-token, and samples the next one. All choices have read equally many tokens at any time, so no
-padding is needed; a finished one is dropped from the batch.
+A request becomes a prompt of token ids and `n` choices. `batching` runs the model: the prompt goes
+through it once, then every step gives each choice the logits of its next token. The choice samples
+one and says what text has become certain.
 """
 
 import codecs
@@ -20,9 +19,9 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel
-from transformers import DynamicCache
 
 from helpers.local_platform import constraints
+from helpers.local_platform.batching import Batch
 from helpers.local_platform.modeling import (
     BASE_MODEL_ID,
     BadMessages,
@@ -144,7 +143,7 @@ class Generator:
         self.max_models = max_models
         self._lock = threading.RLock()
         self._base = None
-        self._merged: OrderedDict[tuple, torch.nn.Module] = OrderedDict()
+        self._merged: OrderedDict[tuple, Batch] = OrderedDict()
 
     def load(self) -> None:
         """Load the base model now rather than at the first request."""
@@ -154,6 +153,7 @@ class Generator:
                 self._base.requires_grad_(False)
                 untie(self._base)
                 lay_out(self._base)
+                self._untuned = Batch(self._base)
                 self._end_ids = stop_token_ids(self._base, self._tokenizer)
                 width = self._base.get_output_embeddings().weight.shape[0]
                 self._grammar_tokenizer = constraints.grammar_tokenizer(
@@ -200,7 +200,7 @@ class Generator:
         room = context - len(prompt)
         limit = room if request.max_tokens is None else min(room, request.max_tokens)
         bias = self._bias(request.logit_bias)
-        model = self._model(request.adapter)
+        batch = self._batch(request.adapter)
         seed = int.from_bytes(os.urandom(6), "little") if request.seed is None else request.seed
         choices = [
             _Choice(
@@ -216,7 +216,7 @@ class Generator:
             )
             for i in range(request.n)
         ]
-        return _decode(model, prompt, choices, limit)
+        return _answer(batch, prompt, choices, limit)
 
     def _bias(self, logit_bias: dict[str, float] | None) -> torch.Tensor | None:
         if not logit_bias:
@@ -228,9 +228,9 @@ class Generator:
             bias[int(token)] = value
         return bias
 
-    def _model(self, adapter: Path | None):
+    def _batch(self, adapter: Path | None) -> Batch:
         if adapter is None:
-            return self._base
+            return self._untuned
         weights = Path(adapter) / "adapter_model.safetensors"
         if not weights.is_file():
             raise FileNotFoundError(f"There is no adapter in {adapter}.")
@@ -238,7 +238,7 @@ class Generator:
         with self._lock:
             if key not in self._merged:
                 # Merging adds to the weights in place, so they stay laid out as the base's are.
-                self._merged[key] = merge_adapter(copy.deepcopy(self._base), adapter)
+                self._merged[key] = Batch(merge_adapter(copy.deepcopy(self._base), adapter))
             self._merged.move_to_end(key)
             while len(self._merged) > self.max_models:
                 self._merged.popitem(last=False)
@@ -274,45 +274,10 @@ def lay_out(model) -> None:
             module.weight.data = module.weight.data.t().contiguous().t()
 
 
-def _decode(model, prompt: list[int], choices: list["_Choice"], limit: int) -> Iterator[Piece]:
-    """Run all choices to their ends, at most `limit` tokens each."""
-    cache = DynamicCache(config=model.config)
-    logits = _next_logits(model, [prompt], cache)
-    if len(choices) > 1:
-        _keep(cache, [0] * len(choices))
-        logits = logits.repeat(len(choices), 1)
-    running = list(choices)
-    while running:
-        tokens = []
-        for choice, row in zip(running, logits, strict=True):
-            tokens.append(choice.sample(row))
-            yield from choice.read(tokens[-1], limit)
-        alive = [at for at, choice in enumerate(running) if not choice.finished]
-        if alive and len(alive) < len(running):
-            _keep(cache, alive)
-        running = [running[at] for at in alive]
-        if running:
-            logits = _next_logits(model, [[tokens[at]] for at in alive], cache)
-    completion_tokens = sum(choice.count for choice in choices)
-    yield Piece(index=-1, usage=Usage(len(prompt), completion_tokens))
-
-
-@torch.inference_mode()
-def _keep(cache, rows: list[int]) -> None:
-    """Make these rows the cache's batch; a row may come several times.
-
-    The one way that caches of attention and of convolutions share.
-    """
-    cache.reorder_cache(torch.tensor(rows))
-
-
-@torch.inference_mode()
-def _next_logits(model, ids: list[list[int]], cache) -> torch.Tensor:
-    """Logits (batch, vocabulary) of the token after `ids`; `cache` takes them in."""
-    output = model(
-        input_ids=torch.tensor(ids), past_key_values=cache, use_cache=True, logits_to_keep=1
-    )
-    return output.logits[:, -1].float()
+def _answer(batch: Batch, prompt: list[int], choices: list["_Choice"], limit: int):
+    """What the choices say, and in the end how many tokens it took."""
+    yield from batch.answer(prompt, choices, limit)
+    yield Piece(index=-1, usage=Usage(len(prompt), sum(choice.count for choice in choices)))
 
 
 class _Choice:

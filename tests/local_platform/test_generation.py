@@ -2,6 +2,7 @@
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import jsonschema
@@ -10,7 +11,7 @@ import torch
 from peft import PeftModel
 from tiny import CHAT_TEMPLATE, CONTEXT, FAMILIES, PLAIN_TEMPLATE, make_checkpoint
 
-from helpers.local_platform import training
+from helpers.local_platform import batching, generation, training
 from helpers.local_platform.generation import (
     EngineError,
     GenerationRequest,
@@ -229,26 +230,93 @@ def test_log_probabilities_are_the_models_own(generator):
         ids.append(token)
 
 
-def test_threads_do_not_disturb_each_other(generator, adapter):
-    alone = {
-        seed: collect(
-            generator, seed=seed, max_tokens=40, adapter=adapter if seed % 2 else None
-        ).text
-        for seed in range(6)
-    }
-    got = {}
+def at_once(work, count):
+    """The results of `work(0)`, `work(1)`, ..., all begun together, each in a thread of its own."""
+    start = threading.Barrier(count)
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(lambda number: (start.wait(), work(number))[1], range(count)))
 
-    def work(seed):
-        got[seed] = collect(
-            generator, seed=seed, max_tokens=40, adapter=adapter if seed % 2 else None
-        ).text
 
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in alone]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert got == alone
+@pytest.mark.parametrize("family", FAMILIES)
+def test_requests_are_answered_together_as_they_are_alone(generators, family, monkeypatch):
+    """Prompts and answers of unequal lengths, so that rows are padded, join late and leave early.
+
+    The sums are added up in another order, so the log probabilities are equal but for rounding.
+    """
+    rows, compute = [], batching._next_logits
+    monkeypatch.setattr(
+        batching,
+        "_next_logits",
+        lambda m, ids, *rest: rows.append(len(ids)) or compute(m, ids, *rest),
+    )
+
+    def work(number):
+        ask = [{"role": "user", "content": "robot " * (1 + 7 * number)}]
+        length = 12 + 5 * (number % 3)
+        return collect(
+            generators[family],
+            ask,
+            n=1 + number % 2,
+            temperature=0,
+            logprobs=True,
+            max_tokens=length,
+        )
+
+    alone = [work(number) for number in range(6)]
+    assert max(rows) == 2
+    together = at_once(work, 6)
+    assert max(rows) > 3
+    assert [result.texts for result in together] == [result.texts for result in alone]
+    for one, other in zip(alone, together, strict=True):
+        assert one.usage == other.usage
+        for mine, its in zip(sum(one.logprobs, []), sum(other.logprobs, []), strict=True):
+            assert its.logprob == pytest.approx(mine.logprob, abs=1e-3)
+
+
+def test_base_and_tuned_model_answer_at_the_same_time(generator, adapter):
+    def work(number):
+        chosen = adapter if number % 2 else None
+        return collect(generator, temperature=0, max_tokens=40, adapter=chosen).text
+
+    assert at_once(work, 6) == [work(0), work(1)] * 3
+
+
+def test_a_request_that_fails_leaves_the_others_alone(generator, monkeypatch):
+    sample = generation._Choice.sample
+
+    def fail(choice, logits):
+        if choice.request.seed == 1 and choice.count == 3:
+            raise RuntimeError("broken")
+        return sample(choice, logits)
+
+    monkeypatch.setattr(generation._Choice, "sample", fail)
+
+    def work(number):
+        try:
+            return collect(generator, temperature=0, seed=number, max_tokens=20).text
+        except RuntimeError as error:
+            return str(error)
+
+    alone = work(0)
+    assert at_once(work, 4) == [alone, "broken", alone, alone]
+
+
+def test_a_model_whose_memory_cannot_be_padded_answers_one_request_after_another(
+    generator, monkeypatch
+):
+    monkeypatch.setattr(batching, "DynamicLayer", type("Other", (), {}))
+
+    def work(number):
+        return collect(generator, temperature=0, n=2, max_tokens=5 + number).texts
+
+    assert at_once(work, 4) == [work(number) for number in range(4)]
+
+
+def test_more_requests_than_rows_wait_for_their_turn(generator):
+    def work(number):
+        return collect(generator, n=7, seed=number, temperature=0, max_tokens=4).texts
+
+    assert at_once(work, 6) == [work(0)] * 6
 
 
 # --- adapters, streaming, ends -------------------------------------------------------------------
