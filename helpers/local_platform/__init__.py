@@ -13,6 +13,3 @@ import os
 if os.environ.get("LOCAL_ALLOW_DOWNLOAD", "0") != "1":
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-# Threads that wait spin by default, and where another process has the cores they all but stand
-# still: beside a second busy process, training was measured four times faster with this.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -25,7 +25,12 @@ from decouple import AutoConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 # Settings that the engine's libraries read from the environment; .env may hold them.
-PASSED_ON = ("LOCAL_BASE_MODEL", "LOCAL_ALLOW_DOWNLOAD", "LOCAL_TRAINING_THREADS")
+PASSED_ON = (
+    "LOCAL_BASE_MODEL",
+    "LOCAL_ALLOW_DOWNLOAD",
+    "LOCAL_TRAINING_THREADS",
+    "OMP_WAIT_POLICY",
+)
 START_LIMIT = 60  # seconds
 STOP_LIMIT = 15
 BUSY = 3  # exit status of a server that found the folder taken

@@ -13,7 +13,7 @@ from helpers.local_platform.store import Store
 
 # A new process spends seconds on loading its libraries, as long as a small job trains. So it takes
 # some jobs before another takes its place and the memory that it has kept is given back.
-JOBS_A_PROCESS = 8
+JOBS_A_PROCESS = 32
 RESTARTS = 2  # how often a job whose worker died is taken up again before it fails
 # A training step asks for the same large arrays again and again. Where the C library is glibc, a
 # worker that keeps freed memory (up to these bytes) trains about a tenth faster; others ignore it.

@@ -310,13 +310,16 @@ def validates(step: int, total_steps: int) -> bool:
 
 
 def threads_for(examples: list[Example], batch_size: int) -> int:
-    """How many threads train: LOCAL_TRAINING_THREADS where it is set, else one for each core.
+    """How many threads train: LOCAL_TRAINING_THREADS where it is set, else all cores but one.
 
-    Steps of few tokens get one: there, threads wait longer for each other than they compute.
+    The one is for whoever watches: a thread that loses its core makes all others wait. A machine
+    of two cores gives both. Steps of few tokens get one thread: there, threads wait longer for
+    each other than they compute.
     """
     asked = int(os.environ.get("LOCAL_TRAINING_THREADS") or 0)
     tokens = batch_size * sum(len(e.input_ids) for e in examples) / len(examples)
-    return asked or (1 if tokens < FEW_TOKENS else os.cpu_count() or 1)
+    cores = os.cpu_count() or 1
+    return asked or (1 if tokens < FEW_TOKENS else cores if cores <= 2 else cores - 1)
 
 
 def _read(path: Path, what: str, tokenizer, context: int, on_event) -> list[Example]:

@@ -288,8 +288,9 @@ def test_few_tokens_a_step_are_trained_by_one_thread(monkeypatch):
     short, long = training.Example([1] * 40, [1] * 40), training.Example([1] * 400, [1] * 400)
     assert training.threads_for([short, long], 1) == 1  # it was asked for, see the fixture
     monkeypatch.delenv("LOCAL_TRAINING_THREADS")
-    monkeypatch.setattr(training.os, "cpu_count", lambda: 8)
-    assert training.threads_for([short, short], 4) == 1
-    assert training.threads_for([short, long], 4) == 8
+    for cores, threads in ((1, 1), (2, 2), (8, 7)):
+        monkeypatch.setattr(training.os, "cpu_count", lambda: cores)
+        assert training.threads_for([short, short], 4) == 1
+        assert training.threads_for([short, long], 4) == threads
     monkeypatch.setenv("LOCAL_TRAINING_THREADS", "3")
     assert training.threads_for([short], 1) == 3
