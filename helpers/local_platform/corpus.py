@@ -27,19 +27,19 @@ NUMBER = re.compile(r"(?<![\w.,:])\d{1,3}(?![\w.,:]\d|\w)")
 MIX = {
     "prose": 3,
     "casual": 1,
-    "written_mail": 7,
-    "plain_mail": 14,
-    "styled_mail": 8,
+    "written_mail": 6,
+    "plain_mail": 12,
+    "styled_mail": 7,
     "lively_mail": 4,
     "points_of_mail": 7,
     "answer_from_facts": 14,
-    "answer_from_deeds": 18,
-    "answer_from_context": 20,
+    "answer_from_deeds": 20,
+    "answer_from_context": 23,
     "answer_from_sentences": 4,
     "answer_without_context": 3,
-    "fields_of_message": 18,
+    "fields_of_message": 32,
     "copy": 4,
-    "look_up": 14,
+    "look_up": 11,
 }
 
 

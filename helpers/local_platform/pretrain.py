@@ -77,11 +77,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def train_tokenizer(sources: corpus.Sources, size: int, seed: int) -> PreTrainedTokenizerFast:
-    """A tokenizer of `size` tokens: half of them by BPE, half the other forms of its words."""
+    """A tokenizer of `size` tokens (see `vocabulary`), made for the first documents."""
     texts = [_flat(document) for document in islice(corpus.documents(sources, seed), 12000)]
     emoji = [" ".join(corpus.EMOJI), "\n".join(corpus.EMOJI)] * 40
-    core = vocabulary.train_bpe(texts + emoji, size // 2)
-    core = vocabulary.add_forms(core, texts, size)
+    core = vocabulary.train(texts + emoji, size)
     special = vocabulary.SPECIAL
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=core, pad_token=special[0], eos_token=special[2], model_max_length=1024

@@ -289,7 +289,7 @@ def test_few_tokens_a_step_are_trained_by_one_thread(monkeypatch):
     assert training.threads_for([short, long], 1) == 1  # it was asked for, see the fixture
     monkeypatch.delenv("LOCAL_TRAINING_THREADS")
     for cores, threads in ((1, 1), (2, 2), (8, 7)):
-        monkeypatch.setattr(training.os, "cpu_count", lambda: cores)
+        monkeypatch.setattr(training.os, "cpu_count", lambda cores=cores: cores)
         assert training.threads_for([short, short], 4) == 1
         assert training.threads_for([short, long], 4) == threads
     monkeypatch.setenv("LOCAL_TRAINING_THREADS", "3")
