@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from openai import OpenAI
 
 from helpers import config, dataset
+
+AT_ONCE = 8  # requests under way at a time; hosted providers have limits on how many
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,39 @@ def ask(
         reply.usage.completion_tokens,
         choice.finish_reason,
     )
+
+
+def ask_all(
+    client: OpenAI,
+    model: str,
+    lists: Sequence[str | Sequence[str]],
+    system: str | None = None,
+    *,
+    seed: int = 0,
+    **sampling,
+) -> list[Answer]:
+    """Ask for a mail about each of the lists, several at once; the answers in their order.
+
+    Args: `seed` of the first, and one more for each; `sampling` as in `ask`.
+    """
+
+    def one(topics: str | Sequence[str], number: int) -> Answer:
+        return ask(client, model, topics, system, seed=number, **sampling)
+
+    return at_once(one, lists, count(seed))
+
+
+def at_once(send: Callable, *arguments: Iterable) -> list:
+    """`list(map(send, *arguments))`, but AT_ONCE calls are under way at a time.
+
+    A server that waits for several answers writes them together, in little more time than one.
+    Raises: what the first call that failed raised; those not yet sent are not.
+    """
+    pool = ThreadPoolExecutor(AT_ONCE)
+    try:
+        return list(pool.map(send, *arguments))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def save_answer(text: str, stem: str, folder: Path | None = None) -> Path:

@@ -135,10 +135,8 @@ def test_chris_writes_like_chris_and_the_base_model_does_not(chris):
     client = config.client()
     share = {}
     for model in (chris, config.provider().chat_model):
-        hits = []
-        for number, bullets in enumerate(dataset.held_out_topics().values()):
-            answer = inference.ask(client, model, bullets, seed=number)
-            hits.append(all(evaluation.style_markers(answer.text).values()))
+        answers = inference.ask_all(client, model, list(dataset.held_out_topics().values()))
+        hits = [all(evaluation.style_markers(answer.text).values()) for answer in answers]
         assert len(hits) == 15
         share[model] = sum(hits) / len(hits)
     assert share[chris] >= 0.8

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+import time
 from types import SimpleNamespace
 
 import httpx2
@@ -60,6 +63,33 @@ def test_a_model_is_remembered(tmp_path, monkeypatch):
     jobs.remember_model("chris", "ft:a")
     jobs.remember_model("faq", "ft:b")
     assert jobs.recall_model("chris") == "ft:a"
+
+
+def test_several_are_sent_at_once_and_their_answers_keep_their_order():
+    under_way = threading.Barrier(inference.AT_ONCE)  # passes only if so many wait at it together
+
+    def send(item, number):
+        if number < inference.AT_ONCE:
+            under_way.wait(timeout=30)
+        time.sleep(0.001 * (number % 3))
+        return f"{item}{number}"
+
+    expected = [f"{item}{number}" for number, item in enumerate("abcdefghijklm")]
+    assert inference.at_once(send, "abcdefghijklm", itertools.count()) == expected
+
+
+def test_a_call_that_fails_is_heard_and_those_behind_it_are_not_sent():
+    sent = []
+
+    def send(number):
+        sent.append(number)
+        if number == 2:
+            raise ValueError("broken")
+        time.sleep(0.02)
+
+    with pytest.raises(ValueError, match="broken"):
+        inference.at_once(send, range(1000))
+    assert len(sent) < 500
 
 
 def test_no_answer_replaces_another(tmp_path):

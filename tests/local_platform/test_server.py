@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import openai
@@ -175,6 +176,21 @@ def test_a_stream_says_what_a_whole_answer_says(client):
     assert chunks[-1].usage == whole.usage
     assert chunks[-1].choices == []
     assert len({chunk.id for chunk in chunks}) == 1
+
+
+def test_many_requests_at_once_get_the_answers_that_each_gets_alone(client, done):
+    def said(number):
+        words = [{"role": "user", "content": "A lamp is on. " * (1 + number) + "What is a lamp?"}]
+        asked = {"model": "workbook-mini" if number % 3 else done.fine_tuned_model,
+                 "messages": words, "temperature": 0, "max_tokens": 8 + number}  # fmt: skip
+        if number % 2:
+            return client.chat.completions.create(**asked).choices[0].message.content
+        parts = client.chat.completions.create(**asked, stream=True)
+        return "".join(part.choices[0].delta.content or "" for part in parts if part.choices)
+
+    alone = [said(number) for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(said, range(8))) == alone
 
 
 def test_seed_temperature_and_limits(client):
