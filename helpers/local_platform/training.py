@@ -41,7 +41,7 @@ VALIDATION_SAMPLE = 2
 VALIDATIONS = 50  # a job, at most, beside those at the ends of epochs: enough for a curve
 VALIDATION_BATCH = 4  # as fast as more, and little is padded
 CHECKPOINTS_KEPT = 3
-FEW_TOKENS = 500  # a step
+FEW_TOKENS = 120  # a step
 IGNORED = -100  # the label PyTorch's cross entropy leaves out
 
 

@@ -290,7 +290,7 @@ def test_few_tokens_a_step_are_trained_by_one_thread(monkeypatch):
     monkeypatch.delenv("LOCAL_TRAINING_THREADS")
     for cores, threads in ((1, 1), (2, 2), (8, 7)):
         monkeypatch.setattr(training.os, "cpu_count", lambda cores=cores: cores)
-        assert training.threads_for([short, short], 4) == 1
+        assert training.threads_for([short, short], 2) == 1
         assert training.threads_for([short, long], 4) == threads
     monkeypatch.setenv("LOCAL_TRAINING_THREADS", "3")
     assert training.threads_for([short], 1) == 3
