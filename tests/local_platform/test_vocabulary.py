@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from helpers.local_platform import modeling, vocabulary
 
 TEXTS = ["the clock in the cellar stopped, and the keeper mended the boxes and the clocks"] * 20
-SIZE = 420
+SIZE = 1000
 
 
 @pytest.fixture(scope="module")
 def small():
-    return vocabulary.train([*TEXTS, "Hello, Tom"], SIZE)
+    return vocabulary.train([*TEXTS, "Hello, Tom", "Tom has a Clock"], SIZE)
 
 
 @pytest.fixture(scope="module")
