@@ -40,6 +40,7 @@ class Batch:
 
     def __init__(self, model):
         self.model = model
+        self._small = model.num_parameters() < SMALL
         self._lock = threading.Lock()
         self._waiting: deque[_Request] = deque()
         self._at_work = False
@@ -59,7 +60,7 @@ class Batch:
 
     def _work(self) -> None:
         """Write until nobody waits for anything."""
-        if sum(parameter.numel() for parameter in self.model.parameters()) < SMALL:
+        if self._small:
             torch.set_num_threads(1)
         rows = _Rows(self.model)
         while True:
@@ -74,14 +75,12 @@ class Batch:
 
     def _welcome(self, rows: _Rows) -> list[_Request]:
         """Those of the waiting for whom there is room; alone, anybody fits."""
-        found, room = [], ROWS - len(rows.answers)
+        found, room = [], ROWS - len(rows.answers) if rows.can_grow else 0
         while self._waiting and (
-            len(self._waiting[0].choices) <= room and rows.can_grow or not (found or rows.answers)
+            len(self._waiting[0].choices) <= room or not (found or rows.answers)
         ):
             found.append(self._waiting.popleft())
             room -= len(found[-1].choices)
-            if not rows.can_grow:
-                break
         return found
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
 from itertools import pairwise
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -63,7 +62,7 @@ def _cutter(spaces_apart: bool) -> pre_tokenizers.PreTokenizer:
     return pre_tokenizers.Sequence([*steps, pre_tokenizers.ByteLevel(add_prefix_space=False)])
 
 
-def _add_capitals(core: Tokenizer, texts: Iterable[str], size: int) -> Tokenizer:
+def _add_capitals(core: Tokenizer, texts: list[str], size: int) -> Tokenizer:
     """Make the commonest words one token with a capital too, up to `size` tokens in all."""
     for token in _after_space(core, texts):
         if not (token.isascii() and token.isalpha() and token.islower()):
@@ -77,7 +76,7 @@ def _add_capitals(core: Tokenizer, texts: Iterable[str], size: int) -> Tokenizer
     return core
 
 
-def _add_spaces(core: Tokenizer, texts: Iterable[str], size: int) -> Tokenizer:
+def _add_spaces(core: Tokenizer, texts: list[str], size: int) -> Tokenizer:
     """Let a space join the commonest tokens that follow one, up to `size` tokens in all.
 
     These merges come last, so that the space takes no part in how the word is cut.
@@ -86,10 +85,10 @@ def _add_spaces(core: Tokenizer, texts: Iterable[str], size: int) -> Tokenizer:
     return _with_merges(core, [(SPACE, t) for t in following[: size - core.get_vocab_size()]])
 
 
-def _after_space(core: Tokenizer, texts: Iterable[str]) -> list[str]:
+def _after_space(core: Tokenizer, texts: list[str]) -> list[str]:
     """Tokens of the texts that follow a space, the commonest first."""
     counts: Counter[str] = Counter()
-    for encoded in core.encode_batch(list(texts)):
+    for encoded in core.encode_batch(texts):
         counts.update(token for before, token in pairwise(encoded.tokens) if before == SPACE)
     del counts[SPACE]
     return [token for token, _ in counts.most_common()]
