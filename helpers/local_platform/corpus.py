@@ -27,17 +27,18 @@ NUMBER = re.compile(r"(?<![\w.,:])\d{1,3}(?![\w.,:]\d|\w)")
 MIX = {
     "prose": 3,
     "casual": 1,
-    "written_mail": 6,
-    "plain_mail": 12,
-    "styled_mail": 7,
-    "lively_mail": 4,
+    "written_mail": 9,
+    "plain_mail": 14,
+    "styled_mail": 10,
+    "lively_mail": 5,
     "points_of_mail": 7,
     "answer_from_facts": 14,
     "answer_from_deeds": 20,
     "answer_from_context": 23,
     "answer_from_sentences": 4,
     "answer_without_context": 3,
-    "fields_of_message": 32,
+    "fields_of_message": 24,
+    "parts_of_messages": 9,
     "copy": 4,
     "look_up": 11,
 }
@@ -298,6 +299,15 @@ def _answer_without_context(sources: Sources, rng: random.Random) -> Document:
 def _fields_of_message(sources: Sources, rng: random.Random) -> Document:
     system, message, record = records.task(sources.words, rng)
     return _chat(system, message, json.dumps(record, ensure_ascii=False))
+
+
+def _parts_of_messages(sources: Sources, rng: random.Random) -> Document:
+    system, turns = records.short_tasks(sources.words, rng)
+    messages: tuple = ({"role": "system", "content": system},)
+    for message, part in turns:
+        answer = json.dumps(part, ensure_ascii=False)
+        messages += ({"role": "user", "content": message}, {"role": "assistant", "content": answer})
+    return Document(messages=messages)
 
 
 def _copy(sources: Sources, rng: random.Random) -> Document:

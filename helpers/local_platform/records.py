@@ -85,6 +85,31 @@ def task(words: dict, rng: random.Random) -> tuple[str, str, dict]:
     return rng.choices([_flat, _order, _written], [26, 37, 37])[0](words, rng)
 
 
+def short_tasks(words: dict, rng: random.Random) -> tuple[str, list[tuple[str, object]]]:
+    """Several short messages, of each one part of the record asked: (system prompt, turns).
+
+    The things, or the weekday and the time. Half of a record's text decides nothing; here each
+    sentence does.
+
+    Returns: turns of (message, what answers it, to be written as JSON).
+    """
+    _, _, thing_names, date_names = rng.choice(NAMES_OF)
+    turns: list[tuple[str, object]] = []
+    if rng.random() < 0.6:
+        kinds = rng.choices(["order", "return", "repair", "quote", "cancel"], k=rng.randint(3, 6))
+        for spoken, things in (_wish(kind, words, rng) for kind in kinds):
+            listed = [dict(zip(thing_names, thing, strict=True)) for thing in things]
+            turns.append((" ".join(spoken), listed))
+        return f"Write the things as JSON: {', '.join(thing_names)}.", turns
+    while len(turns) < 6:
+        sent, way = rng.choice(grammar.DAYS), rng.choice([None, None, "home", "pickup"])
+        spoken, *when = _appointment(sent, way, words, rng)
+        if spoken:
+            date = dict(zip(date_names, when, strict=True))
+            turns.append((f"Sent on {sent}\n\n{' '.join(spoken)}", date))
+    return f"Write the time as JSON: {', '.join(date_names)}.", turns
+
+
 def _values(words: dict, rng: random.Random) -> dict:
     slot = grammar.slots(words, rng)
     phone = rng.choice(["555-01{:02d}", "01632 960{:03d}", "555 01{:02d}"])
@@ -154,7 +179,7 @@ def _written(words: dict, rng: random.Random) -> tuple[str, str, dict]:
         count, written = _count(rng)
         said[f"p{place}"], said[f"p{place}s"] = product, _many(product, 2)
         said[f"n{place}"], meant[f"n{place}"] = written, count
-        said[f"c{place}"] = rng.choice(words["colours"])
+        said[f"c{place}"] = _colour(words, rng)
     other = _values(words, rng)
     said["time"] = rng.choice([said["time"], f"{rng.randint(1, 11)} pm", "noon"])
     said |= {"name9": other["name"], "day9": other["day"], "time9": other["time"]}
@@ -201,7 +226,7 @@ def _wish(kind: str, words: dict, rng: random.Random) -> tuple[list[str], list[t
         spoken.append(frame.replace("{x}", _many(last[0], count)).replace("{y}", written))
         things[-1] = (last[0], count, last[2])
     elif roll < 0.2 and all(colour is None for _, _, colour in things):
-        colour = rng.choice(words["colours"])
+        colour = _colour(words, rng)
         named = "all of them" if len(things) > 1 else "the " + _many(*last[:2])
         frame = rng.choice(said["recolour"])
         spoken.append(frame.replace("{x}", named).replace("{y}", colour))
@@ -230,15 +255,24 @@ def _appointment(sent: str, way: str | None, words: dict, rng: random.Random):
 
 
 def _product(words: dict, rng: random.Random) -> str:
-    """A product, or a measure of something ("bag of cement")."""
-    if rng.random() < 0.85:
+    """A thing in one word or two ("lamp", "lamp shelf"), or a measure ("bag of cement")."""
+    roll = rng.random()
+    if roll < 0.12:
+        return f"{rng.choice(HOLDERS)} of {rng.choice(words['materials'] + words['plural_nouns'])}"
+    if roll < 0.32:
         return rng.choice(words["products"])
-    return f"{rng.choice(HOLDERS)} of {rng.choice(words['materials'] + words['plural_nouns'])}"
+    first, second = rng.sample(words["nouns"], 2)
+    return first if roll < 0.72 else f"{first} {second}"
+
+
+def _colour(words: dict, rng: random.Random) -> str:
+    """A colour, or what a thing is made of in its place ("a shelf in oak")."""
+    return rng.choice(words["colours"] if rng.random() < 0.85 else words["materials"])
 
 
 def _thing(product: str, words: dict, rng: random.Random) -> tuple[str, tuple]:
     """How a thing is named in a message, and (product, count, colour)."""
-    colour = rng.choice(words["colours"]) if rng.random() < 0.25 else None
+    colour = _colour(words, rng) if rng.random() < 0.25 else None
     count, written = (1, "") if rng.random() < 0.4 else _count(rng)
     named = _many(product, count)
     if colour:
@@ -270,7 +304,9 @@ def _many(product: str, count: int) -> str:
 
 
 def _plural(noun: str) -> str:
-    return noun[:-2] + "ves" if noun.endswith("knife") else grammar.with_s(noun)
+    if noun.endswith("knife"):
+        return noun[:-2] + "ves"
+    return noun[:-1] + "ves" if noun.endswith(("shelf", "leaf", "scarf")) else grammar.with_s(noun)
 
 
 def _counted(sent: str, said: str) -> str:
