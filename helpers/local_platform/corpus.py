@@ -33,8 +33,8 @@ MIX = {
     "lively_mail": 5,
     "points_of_mail": 7,
     "answer_from_facts": 14,
-    "answer_from_deeds": 20,
-    "answer_from_context": 23,
+    "answer_from_deeds": 18,
+    "answer_from_context": 26,
     "answer_from_sentences": 4,
     "answer_without_context": 3,
     "fields_of_message": 24,
@@ -201,7 +201,7 @@ def _answer_from_facts(sources: Sources, rng: random.Random) -> Document:
     told = [grammar.put(frame["s"], values) for frame, values in zip(frames, own, strict=True)]
     asked = [grammar.put(question, values) for question, values in zip(asked_of, own, strict=True)]
     turns, shown = list(zip(asked, told, strict=True)), list(told)
-    if rng.random() < (0.7 if len(told) > 1 else 0.08):  # take a fact away
+    if rng.random() < (0.7 if len(told) > 1 else 0.02):  # take a fact away
         gone = rng.randrange(len(told))
         turns[gone] = (asked[gone], UNKNOWN)
         shown.pop(gone)
@@ -231,21 +231,29 @@ def _answer_from_deeds(sources: Sources, rng: random.Random) -> Document:
         del context[gone]
         turns[gone] = (rng.choice(told[gone].questions), UNKNOWN)
     rng.shuffle(context)
+    turns = [(deeds.point_at(question, about, rng), answer) for question, answer in turns]
     return _context_task(context, turns, sources.words, rng)
 
 
 def _answer_from_context(sources: Sources, rng: random.Random) -> Document:
-    """A written context, some of its sentences left out, and some of its questions."""
-    piece = _varied(rng.choice(sources.contexts), sources.words, rng)
-    sentences, count = piece["context"], len(piece["context"])
-    # Now and then one passage, as when a search has found it: then it mostly holds the answer.
-    alone = rng.random() < 0.3
-    kept = set(rng.sample(range(count), 1 if alone else rng.randint(2, count)))
+    """A written context, some of its sentences left out, and some of its questions.
+
+    A passage that stands alone is one that a search found: it holds the answer, however the
+    question is put, or else is about something else altogether.
+    """
+    place, count = rng.randrange(len(sources.contexts)), len(sources.contexts)
+    piece = _varied(sources.contexts[place], sources.words, rng)
+    stray = sources.contexts[(place + rng.randrange(1, count)) % count]
+    sentences = piece["context"]
+    alone = rng.random() < 0.4
+    kept = set(rng.sample(range(len(sentences)), 1 if alone else rng.randint(2, len(sentences))))
     known = [(question, sentences[holder]) for question, holder in piece["qa"] if holder in kept]
-    lacking = [(question, UNKNOWN) for question, holder in piece["qa"] if holder not in kept]
-    lacking += [(question, UNKNOWN) for question in piece["unknown"]]
+    asked = [question for question, holder in piece["qa"] if holder not in kept] + piece["unknown"]
+    lacking = [(question, UNKNOWN) for question in asked]
+    if alone:
+        lacking = [(question, UNKNOWN) for question, _ in stray["qa"]]
     turns = [
-        rng.choice(lacking if rng.random() < (0.05 if alone else 0.35) else known) for _ in range(6)
+        rng.choice(lacking if rng.random() < (0.06 if alone else 0.35) else known) for _ in range(6)
     ]
     context = [sentence for number, sentence in enumerate(sentences) if number in kept]
     if rng.random() < 0.3:

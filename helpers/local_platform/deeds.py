@@ -96,6 +96,18 @@ def mention(fact: Fact, about: Subject, rng: random.Random) -> str:
     return grammar.upper(re.sub(rf"^{either} (is|has)\b", r"it \1", text, flags=re.I))
 
 
+def point_at(question: str, about: Subject, rng: random.Random) -> str:
+    """The question, now and then with the thing that the text is about named in it.
+
+    Else only questions on the sentences that name the thing would name it, and its name alone would
+    lead to the answer.
+    """
+    named = about.named(rng)
+    if about.short in question or about.full in question or rng.random() < 0.6:
+        return question
+    return f"{question.rstrip('?')} {rng.choice(['of', 'in', 'at', 'at', 'near'])} {named}?"
+
+
 def _deed(about: Subject, words: dict, rng: random.Random) -> Fact:
     """Somebody does something to something, with one or two circumstances."""
     base, done = rng.choice(words["deeds"])

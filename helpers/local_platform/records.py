@@ -225,7 +225,7 @@ def _wish(kind: str, words: dict, rng: random.Random) -> tuple[list[str], list[t
         frame = rng.choice(said["recount"])
         spoken.append(frame.replace("{x}", _many(last[0], count)).replace("{y}", written))
         things[-1] = (last[0], count, last[2])
-    elif roll < 0.2 and all(colour is None for _, _, colour in things):
+    elif roll < 0.22 and (len(things) == 1 or all(colour is None for _, _, colour in things)):
         colour = _colour(words, rng)
         named = "all of them" if len(things) > 1 else "the " + _many(*last[:2])
         frame = rng.choice(said["recolour"])
@@ -276,16 +276,20 @@ def _thing(product: str, words: dict, rng: random.Random) -> tuple[str, tuple]:
     count, written = (1, "") if rng.random() < 0.4 else _count(rng)
     named = _many(product, count)
     if colour:
-        named = f"{colour} {named}" if rng.random() < 0.6 else f"{named} in {colour}"
+        said = _slip(_colour(words, rng), colour, rng)
+        named = f"{said} {named}" if rng.random() < 0.6 else f"{named} in {said}"
     if count == 1:
         article = rng.choice(["the", "a", "my", "one", "a"])
-        text = grammar.right_article(f"{article} {named}")
-    else:
-        text = f"{written} {named}"
-        if rng.random() < 0.12:  # a slip of the tongue, put right at once
-            other = _count(rng)[1]
-            text = f"{other}, {rng.choice(['no', 'no, wait', 'sorry', 'hm, no', 'I mean'])}, {text}"
-    return text, (product, count, colour)
+        other = f"{article} {_product(words, rng)}"
+        return grammar.right_article(_slip(other, f"{article} {named}", rng)), (product, 1, colour)
+    return _slip(_count(rng)[1], f"{written} {named}", rng), (product, count, colour)
+
+
+def _slip(wrong: str, right: str, rng: random.Random) -> str:
+    """What was meant, now and then after a slip of the tongue that is put right at once."""
+    if rng.random() < 0.88:
+        return right
+    return f"{wrong}, {rng.choice(['no', 'no, wait', 'sorry', 'hm, no', 'I mean'])}, {right}"
 
 
 def _count(rng: random.Random) -> tuple[int, str]:
@@ -306,7 +310,11 @@ def _many(product: str, count: int) -> str:
 def _plural(noun: str) -> str:
     if noun.endswith("knife"):
         return noun[:-2] + "ves"
-    return noun[:-1] + "ves" if noun.endswith(("shelf", "leaf", "scarf")) else grammar.with_s(noun)
+    if noun.endswith(("shelf", "leaf", "scarf")):
+        return noun[:-1] + "ves"
+    # "Boots" and "scales" are many already.
+    many = noun.endswith("s") and not noun.endswith(("ss", "us", "as"))
+    return noun if many else grammar.with_s(noun)
 
 
 def _counted(sent: str, said: str) -> str:

@@ -1,0 +1,137 @@
+"""A job is recorded from the real platform, and played again through the panels that watched it."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import openai
+import pytest
+
+from helpers import config, jobs, recordings, widgets
+
+
+@pytest.fixture(scope="module")
+def finished():
+    """The client, and a short job that has ended."""
+    client = config.client()
+    rows = [
+        {"messages": [{"role": "user", "content": f"Where is shelf {n}?"},
+                      {"role": "assistant", "content": f"Shelf {n} is in room {n % 3}."}]}
+        for n in range(12)
+    ]  # fmt: skip
+    content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    file = client.files.create(file=("s.jsonl", io.BytesIO(content)), purpose="fine-tune")
+    numbers = {"n_epochs": 2, "batch_size": 4}
+    job = client.fine_tuning.jobs.create(
+        model=config.provider().chat_model,
+        training_file=file.id,
+        suffix="recorded",
+        method={"type": "supervised", "supervised": {"hyperparameters": numbers}},
+    )
+    return client, jobs.follow(client, job.id)
+
+
+@pytest.fixture(scope="module")
+def path(finished, tmp_path_factory):
+    client, job = finished
+    return recordings.save(client, job.id, tmp_path_factory.mktemp("tape") / "job.jsonl")
+
+
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_what_is_played_is_what_the_job_reported(finished, path):
+    client, job = finished
+    player = recordings.Player(path, speed=float("inf"))
+    played = jobs.follow(player, player.job_id, poll=0)
+    assert (played.id, played.status, played.fine_tuned_model, played.trained_tokens) == (
+        job.id, "succeeded", job.fine_tuned_model, job.trained_tokens)  # fmt: skip
+    assert played.hyperparameters.n_epochs == 2
+    told, held = (jobs.all_events(c, job.id) for c in (client, player))
+    assert [(e.id, e.type, e.message, e.data) for e in told] == [
+        (e.id, e.type, e.message, e.data) for e in held
+    ]
+    assert jobs.loss_history(told).equals(jobs.loss_history(held))
+
+
+def test_a_recording_tells_neither_when_nor_whose(finished, path):
+    client, job = finished
+    text = path.read_text(encoding="utf-8")
+    assert str(job.created_at)[:6] not in text
+    assert not job.organization_id or job.organization_id not in text
+    assert [json.loads(line)["created_at"] for line in text.splitlines()][0] == 0
+
+
+def test_events_come_as_they_came(path):
+    clock = Clock()
+    player = recordings.Player(path, speed=10, clock=clock)
+    end = player.job.finished_at
+    assert player.retrieve(player.job_id).status == "running"
+    counts = []
+    for share in (0, 0.5, 1.01):
+        clock.now = share * end / 10
+        counts.append(len(jobs.all_events(player, player.job_id)))
+        assert all(e.created_at <= share * end for e in jobs.all_events(player, player.job_id))
+    assert counts == sorted(counts)
+    assert counts[-1] == len(player.events)
+    assert player.retrieve(player.job_id).status == "succeeded"
+
+
+def test_the_panel_shows_a_recording_and_its_buttons_say_why_they_do_nothing(path):
+    clock = Clock()
+    player = recordings.Player(path, speed=1, clock=clock)
+    panel = widgets.JobPanel(player, player.job_id)
+    panel.update(panel.job, jobs.all_events(player, player.job_id))
+    assert "running" in panel.status.value
+    panel.act("cancel")
+    assert "recording" in panel.messages.value
+    clock.now = player.job.finished_at + 1.0
+    panel.update(player.retrieve(player.job_id), jobs.new_events(player, player.job_id, set()))
+    assert "succeeded" in panel.status.value
+    assert panel.curve.value[1:4] == b"PNG"
+
+
+def test_another_job_is_not_in_it(path):
+    with pytest.raises(openai.NotFoundError, match="holds"):
+        recordings.Player(path).retrieve("ftjob-other")
+
+
+@pytest.mark.parametrize("speed", [0, -1, float("nan")])
+def test_a_speed_must_lead_forwards(path, speed):
+    with pytest.raises(ValueError, match="above 0"):
+        recordings.Player(path, speed=speed)
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("", "empty"),
+        ("no json\n", "line 1"),
+        ("[1]\n", "line 1"),
+        ('{"object": "fine_tuning.job.event"}\n', "line 1: 'fine_tuning.job.event'"),
+        ('{"object": "fine_tuning.job"}\n{"object": "file"}\n', "line 2: 'file'"),
+    ],
+)
+def test_what_is_no_recording_is_named_with_its_line(tmp_path, text, said):
+    path = tmp_path / "tape.jsonl"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=said):
+        recordings.Player(path)
+
+
+def test_a_job_that_has_not_ended_is_not_recorded(finished, tmp_path):
+    client, job = finished
+    again = client.fine_tuning.jobs.create(model=job.model, training_file=job.training_file)
+    try:
+        with pytest.raises(ValueError, match="when it has ended"):
+            recordings.save(client, again.id, tmp_path / "tape.jsonl")
+        assert not (tmp_path / "tape.jsonl").exists()
+    finally:
+        client.fine_tuning.jobs.cancel(again.id)
