@@ -22,7 +22,7 @@ from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from helpers import jobs
 
 TIMES = ("created_at", "started_at", "finished_at", "estimated_finish")
-PLACES = ("organization_id", "result_files")  # of the job: whose it is and where, not what it did
+OWNED = {"organization_id": "", "result_files": []}  # whose it is and where, not what it did
 
 
 def save(client: openai.OpenAI, job_id: str, path: Path) -> Path:
@@ -42,7 +42,7 @@ def save(client: openai.OpenAI, job_id: str, path: Path) -> Path:
 
 def _timeless(row: dict, start: int) -> dict:
     """The row with its times counted from `start`, and without the account's own names."""
-    emptied: dict = {name: [] if name == "result_files" else "" for name in PLACES if name in row}
+    emptied = {name: nothing for name, nothing in OWNED.items() if name in row}
     times = {name: row[name] - start for name in TIMES if row.get(name) is not None}
     return {**row, **emptied, **times}
 
@@ -61,14 +61,15 @@ class Player:
     Raises: ValueError where the file is no recording, with the line at fault.
     """
 
-    def __init__(
-        self, path: Path, speed: float = 20, clock: Callable[[], float] = time.monotonic
-    ):
+    def __init__(self, path: Path, speed: float = 20, clock: Callable[[], float] = time.monotonic):
         if not speed > 0:
             raise ValueError(f"The speed must be above 0, not {speed}.")
         job, *events = _read(path)
         self.job = FineTuningJob.construct(**job)
         self.events = [FineTuningJobEvent.construct(**event) for event in events]
+        # A job that failed may have no time of its end: then its last event was the end.
+        ends = [event.created_at for event in self.events]
+        self.end = max(ends, default=0) if self.job.finished_at is None else self.job.finished_at
         self.speed, self.clock = speed, clock
         self.fine_tuning = self.jobs = self  # `client.fine_tuning.jobs.retrieve` is `retrieve`
         self._started: float | None = None
@@ -89,10 +90,10 @@ class Player:
     def retrieve(self, job_id: str) -> FineTuningJob:
         """The job as it was at this moment: running, until its recorded end has come."""
         self._known(job_id)
-        if self.passed() >= self.job.finished_at:
+        if self.passed() >= self.end:
             return self.job
-        unfinished = dict.fromkeys(("finished_at", "fine_tuned_model", "trained_tokens"))
-        return self.job.copy(update={"status": "running", **unfinished})
+        unfinished = dict.fromkeys(("finished_at", "fine_tuned_model", "trained_tokens", "error"))
+        return self.job.model_copy(update={"status": "running", **unfinished})
 
     def list_events(self, job_id: str, limit: int = 20) -> SyncCursorPage:
         """The events that have come so far, the newest first, on one page."""

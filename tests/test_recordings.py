@@ -72,7 +72,7 @@ def test_a_recording_tells_neither_when_nor_whose(finished, path):
 def test_events_come_as_they_came(path):
     clock = Clock()
     player = recordings.Player(path, speed=10, clock=clock)
-    end = player.job.finished_at
+    end = player.end
     assert player.retrieve(player.job_id).status == "running"
     counts = []
     for share in (0, 0.5, 1.01):
@@ -92,10 +92,26 @@ def test_the_panel_shows_a_recording_and_its_buttons_say_why_they_do_nothing(pat
     assert "running" in panel.status.value
     panel.act("cancel")
     assert "recording" in panel.messages.value
-    clock.now = player.job.finished_at + 1.0
+    clock.now = player.end + 1.0
     panel.update(player.retrieve(player.job_id), jobs.new_events(player, player.job_id, set()))
     assert "succeeded" in panel.status.value
     assert panel.curve.value[1:4] == b"PNG"
+
+
+def test_a_failed_job_fails_again_when_its_last_event_has_come(tmp_path):
+    said = {"object": "fine_tuning.job.event", "type": "message", "level": "error", "id": "e1"}
+    error = {"code": "invalid_file", "message": "line 3 is no JSON", "param": None}
+    job = {"object": "fine_tuning.job", "id": "ftjob-1", "status": "failed", "created_at": 0,
+           "finished_at": None, "error": error}  # fmt: skip
+    rows = [job, {**said, "created_at": 4, "message": "The job failed."}]
+    path = tmp_path / "tape.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    clock = Clock()
+    player = recordings.Player(path, speed=1, clock=clock)
+    assert player.retrieve("ftjob-1").status == "running"
+    clock.now = 4.0
+    with pytest.raises(jobs.JobFailed, match="line 3"):
+        jobs.follow(player, "ftjob-1", poll=0)
 
 
 def test_another_job_is_not_in_it(path):
