@@ -21,11 +21,12 @@ import openai
 import pandas as pd
 from IPython.display import display
 
-from helpers import config, jobs, plots, pricing, tokens, validation
+from helpers import jobs, plots, pricing, tokens, validation
 from helpers.widgets import (
     REDRAW,
     SYMBOLS,
     WIDE,
+    Consent,
     LiveText,
     Still,
     interactive,
@@ -201,11 +202,11 @@ class NewJobTab:
         self.epochs = widgets.Text(AUTO, description="Epochs", **number)
         self.batch = widgets.Text(AUTO, description="Batch size", **number)
         self.rate = widgets.Text(AUTO, description="Learning rate multiplier", **number)
-        self.agreed = widgets.Checkbox(description="I accept the estimated price", indent=False)
         self.said = LiveText(layout=WIDE)
+        self.consent = Consent(self.said)
         self.buttons = _buttons({"create": self.create}, self.said)
         left = [self.model, self.training, self.validation, self.suffix, self.metadata]
-        right = [self.seed, self.epochs, self.batch, self.rate, self.agreed]
+        right = [self.seed, self.epochs, self.batch, self.rate, self.consent.tick]
         columns = widgets.HBox([widgets.VBox(left), widgets.VBox(right)], layout=WRAP)
         self.box = widgets.VBox([columns, *self.buttons.values(), self.said])
         files.list.observe(lambda _: self.offer(), names="options")
@@ -229,7 +230,7 @@ class NewJobTab:
         """Create the job that the form describes; returns it, or None and says what is wrong."""
         try:
             wish = self.wish()
-            if not self._affordable(wish):
+            if not self.consent.covers(lambda: self._price(wish)):
                 return None
             job = self.client.fine_tuning.jobs.create(**wish)
         except ValueError as error:
@@ -268,20 +269,13 @@ class NewJobTab:
             wish["metadata"] = pairs
         return wish
 
-    def _affordable(self, wish: dict) -> bool:
-        """Whether the job is free, or its price was shown and accepted."""
-        if not config.provider().paid:
-            return True
+    def _price(self, wish: dict) -> pricing.Estimate:
+        """What the job will cost, by the tokens of its file."""
         text = self.client.files.content(wish["training_file"]).text
         asked = wish["method"]["supervised"]["hyperparameters"]["n_epochs"]
         count = tokens.count_jsonl(text, wish["model"])
         epochs = pricing.auto_epochs(text.count("\n")) if asked == AUTO else asked
-        estimate = pricing.estimate_training(count, epochs, wish["model"])
-        answer = "yes" if self.agreed.value else "no"
-        if pricing.confirm(estimate, ask=lambda _: answer):
-            return True
-        self.said.value = safe(f"{estimate} Tick the box to accept it, then create the job again.")
-        return False
+        return pricing.estimate_training(count, epochs, wish["model"])
 
 
 class JobsTab:
@@ -444,21 +438,24 @@ class JobsTab:
         valid = history["valid_loss"].dropna()
         if len(valid):
             found["validation loss"] = round(valid.iloc[-1], 3)
-        if pace and total:
-            found["tokens a second"] = f"{pace * self._tokens_a_step(job_id, total):,.0f}"
+        if pace and total and (count := self._tokens_a_step(job_id, total)):
+            found["tokens a second"] = f"{pace * count:,.0f}"
         if pace and total and self.known[job_id].status == "running":
             found["seconds left"] = f"{(total - last['step']) / pace:.0f}"
         return found
 
     def _tokens_a_step(self, job_id: str, total: int) -> float:
-        """Tokens of the file x epochs / steps: no provider reports them while a job runs."""
+        """Tokens of the file x epochs / steps: no provider reports them while a job runs.
+
+        0 where the file is gone, or nobody knows its tokens.
+        """
         job = self.known[job_id]
         if job.training_file not in self.sizes:
             try:
                 text = self.client.files.content(job.training_file).text
                 self.sizes[job.training_file] = tokens.count_jsonl(text, job.model)
             except (openai.APIError, tokens.UnknownModel):
-                self.sizes[job.training_file] = 0  # the file is gone, or nobody knows its tokens
+                self.sizes[job.training_file] = 0
         epochs = job.hyperparameters.n_epochs if job.hyperparameters else 1
         return self.sizes[job.training_file] * (epochs if isinstance(epochs, int) else 1) / total
 

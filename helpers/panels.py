@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 import anywidget
-import httpx
+import httpx2
 import ipywidgets as widgets
 import numpy as np
 import openai
@@ -24,7 +24,16 @@ import pandas as pd
 import traitlets
 
 from helpers import jobs, plots, pricing, tokens, validation
-from helpers.widgets import WIDE, LiveText, Still, interactive, safe, show_live, table_html
+from helpers.widgets import (
+    WIDE,
+    Consent,
+    LiveText,
+    Still,
+    interactive,
+    safe,
+    show_live,
+    table_html,
+)
 
 LABELLED = {"description_width": "12em"}
 # Dark letters on light grounds: readable on a light page and on a dark one.
@@ -231,7 +240,9 @@ class Playground(Panel):
         }
         wrap = widgets.Layout(flex_flow="row wrap")
         ticks = widgets.HBox(list(self.chosen.values()), layout=wrap)
-        settings = widgets.HBox([self.heat, self.longest, self.button], layout=wrap)
+        self.consent = Consent(self.said)
+        settings = [self.heat, self.longest, self.button, self.consent.tick]
+        settings = widgets.HBox(settings, layout=wrap)
         columns = "repeat(auto-fit, minmax(15em, 1fr))"  # as many as fit, the others below
         self.grid = widgets.GridBox(layout=widgets.Layout(grid_template_columns=columns))
         parts = [self.system, self.prompt, ticks, settings, self.said, self.grid]
@@ -243,6 +254,8 @@ class Playground(Panel):
         names = [name for name, tick in self.chosen.items() if tick.value]
         if not names:
             self.said.value = "Tick a model first."
+            return {}
+        if not self.consent.covers(lambda: self._price(names)):
             return {}
         self.button.disabled = True
         self.said.value = safe(f"Asking {plots.listed(names)}.")
@@ -298,6 +311,14 @@ class Playground(Panel):
         """A column for each ticked model."""
         self.grid.children = [self.titled[name] for name, tick in self.chosen.items() if tick.value]
 
+    def _price(self, names: Sequence[str]) -> pricing.Estimate:
+        """What one answer of each of these models costs at most."""
+        example, asked = {"messages": self._messages()}, []
+        for model in (self.models[name] for name in names):
+            count = tokens.count_example(example, tokens.encoding_for(model))
+            asked.append(pricing.estimate_inference(1, count, self.longest.value, model))
+        return pricing.together(asked)
+
     def _messages(self) -> list[dict]:
         messages = [{"role": "user", "content": self.prompt.value}]
         if self.system.value.strip():
@@ -319,7 +340,7 @@ class Playground(Panel):
         except openai.APIError as error:
             self.answers[name] = f"({error.__class__.__name__})"
             self.columns[name].value = safe(jobs.explain_error(error))
-        except httpx.HTTPError as error:  # the SDK lets through what breaks a stream midway
+        except httpx2.HTTPError as error:  # the SDK lets through what breaks a stream midway
             self.answers[name] = f"{said} (broken off: {error.__class__.__name__})"
             self.columns[name].value = _paragraphs(self.answers[name])
 
@@ -338,7 +359,8 @@ class EmbeddingMap(Panel):
     """A map of texts by meaning: search it in words, click a point to read it and its neighbours.
 
     Args: `texts`; `vectors` (n, d) of length 1; `labels` a group a text; `embed` a function from a
-    list of texts to their vectors, for the search.
+    list of texts to their vectors, for the search, and `model` the name of the model that makes
+    them, by which a paid search has its price.
     """
 
     def __init__(
@@ -347,8 +369,9 @@ class EmbeddingMap(Panel):
         vectors: np.ndarray,
         labels: Sequence[str],
         embed: Callable[[list[str]], np.ndarray],
+        model: str = "",
     ):
-        self.texts, self.vectors, self.embed = list(texts), vectors, embed
+        self.texts, self.vectors, self.embed, self.model = list(texts), vectors, embed, model
         self.labels = list(labels)
         names = list(dict.fromkeys(labels))
         spots = _unit_square(vectors)
@@ -367,7 +390,8 @@ class EmbeddingMap(Panel):
         self.query.continuous_update = False
         self.said = LiveText(layout=WIDE)
         self.points.observe(lambda change: self.neighbours(change["new"]), names="chosen")
-        self.box = widgets.VBox([self.query, self.points, self.said])
+        self.consent = Consent(self.said)
+        self.box = widgets.VBox([self.query, self.consent.tick, self.points, self.said])
 
     def search(self, query: str, k: int = 5) -> list[str]:
         """The k texts nearest to a query; they are lit on the map."""
@@ -375,7 +399,13 @@ class EmbeddingMap(Panel):
         if not query.strip():
             self.points.lit, self.said.value = [], ""
             return []
+        if not self.consent.covers(lambda: self._price(query)):
+            return []
         return self._light(self.embed([query])[0], f"nearest to {query!r}", k)
+
+    def _price(self, query: str) -> pricing.Estimate:
+        count = tokens.count_text(query, tokens.encoding_for(self.model))
+        return pricing.estimate_inference(1, count, 0, self.model)
 
     def neighbours(self, position: int, k: int = 5) -> list[str]:
         """The text at a position and the k nearest to it."""
@@ -405,7 +435,7 @@ class EmbeddingMap(Panel):
         return [self.texts[place] for place in best]
 
 
-ENOUGH = 50  # examples: the size from which notebook 09 sees the style settle
+ENOUGH = 50  # examples: the start that OpenAI's guide recommends
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ provider, `confirm` shows the estimate and asks before the first cent is spent.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,10 @@ END_DATES_SOURCE = (
 
 class UnknownPrice(ValueError):
     """No price is on record for this model."""
+
+
+class NotConfirmed(RuntimeError):
+    """Somebody, or the spending limit, said no to a paid call."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,16 @@ def estimate_inference(
     return Estimate(f"Asking {model}", usd, total, detail)
 
 
+def together(estimates: Sequence[Estimate]) -> Estimate:
+    """Several estimates as one, to be asked about once."""
+    return Estimate(
+        "; ".join(each.what for each in estimates),
+        sum(each.usd for each in estimates),
+        sum(each.tokens for each in estimates),
+        "; ".join(each.detail for each in estimates),
+    )
+
+
 def confirm(estimate: Estimate, ask: Callable[[str], str] | None = None) -> bool:
     """The spending guard: True if this may be spent. Call it right before a paid call.
 
@@ -175,6 +189,17 @@ def confirm(estimate: Estimate, ask: Callable[[str], str] | None = None) -> bool
     if allowed:
         _note(estimate)
     return allowed
+
+
+def require(estimate: Estimate, ask: Callable[[str], str] | None = None) -> None:
+    """`confirm`, and an error where the answer is no: a notebook then stops before the paid call.
+
+    Not an `assert`, which Python leaves out when it is told to optimise, the question with it.
+
+    Raises: NotConfirmed.
+    """
+    if not confirm(estimate, ask):
+        raise NotConfirmed("Not confirmed: nothing was sent and nothing was spent.")
 
 
 def allowed_so_far() -> float:

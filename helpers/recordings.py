@@ -1,8 +1,9 @@
 """Recordings of jobs: keep what a job reported, and watch it again in the same panels.
 
-A recording is plain JSONL: the job in its first line, its events in the others, oldest first. The
-times in it are seconds since the job was created, so that it tells neither when nor where it ran.
-A `Player` answers the calls by which panels watch a job, and lets the events come as they came.
+A recording is plain JSONL: the job in its first line, then its events and its checkpoints, the
+oldest first. The times in it are seconds since the job was created, so that it tells neither when
+nor where it ran. A `Player` answers the calls by which panels watch a job, and lets the events come
+as they came.
 Every number is one that a real job reported; a teacher without minutes, and a reader without the
 platform, sees the same curve grow.
 """
@@ -11,29 +12,35 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
-import httpx
+import httpx2
 import openai
 from openai.pagination import SyncCursorPage
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
+from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
 from helpers import jobs
 
+JOB, EVENT, CHECKPOINT = (
+    "fine_tuning.job", "fine_tuning.job.event", "fine_tuning.job.checkpoint"
+)  # fmt: skip
 TIMES = ("created_at", "started_at", "finished_at", "estimated_finish")
 OWNED = {"organization_id": "", "result_files": []}  # whose it is and where, not what it did
 
 
 def save(client: openai.OpenAI, job_id: str, path: Path) -> Path:
-    """Write a finished job and all its events to `path`; returns the path.
+    """Write a finished job, its events and checkpoints to `path`; returns the path.
 
     Raises: ValueError where the job has not ended yet: half a recording would end in nothing.
     """
     job = client.fine_tuning.jobs.retrieve(job_id)
     if job.status not in jobs.FINISHED:
         raise ValueError(f"Job {job_id} is still {job.status}; record it when it has ended.")
-    rows = [job, *jobs.all_events(client, job_id)]
+    kept = list(client.fine_tuning.jobs.checkpoints.list(job_id))
+    rows = [job, *jobs.all_events(client, job_id), *kept[::-1]]
     lines = [json.dumps(_timeless(row.to_dict(), job.created_at)) for row in rows]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
@@ -48,10 +55,10 @@ def _timeless(row: dict, start: int) -> dict:
 
 
 class Player:
-    """A stand-in for the SDK's client that plays one recording: `JobPanel(Player(path), job_id)`.
+    """A stand-in for the SDK's client that plays one recording in `JobPanel` and `Dashboard`.
 
-    It answers `fine_tuning.jobs.retrieve` and `list_events`, and refuses to cancel, pause or resume
-    what is over. The clock starts at the first call.
+    It answers what these ask to watch a job, and refuses to change what is over. It has no files
+    and no models. The clock starts at the first call.
 
     Args:
         path: the recording.
@@ -64,14 +71,20 @@ class Player:
     def __init__(self, path: Path, speed: float = 20, clock: Callable[[], float] = time.monotonic):
         if not speed > 0:
             raise ValueError(f"The speed must be above 0, not {speed}.")
-        job, *events = _read(path)
+        job, *others = _read(path)
         self.job = FineTuningJob.construct(**job)
-        self.events = [FineTuningJobEvent.construct(**event) for event in events]
+        self.events = _of(others, FineTuningJobEvent, EVENT)
+        self._checkpoints = _of(others, FineTuningJobCheckpoint, CHECKPOINT)
         # A job that failed may have no time of its end: then its last event was the end.
         ends = [event.created_at for event in self.events]
         self.end = max(ends, default=0) if self.job.finished_at is None else self.job.finished_at
         self.speed, self.clock = speed, clock
         self.fine_tuning = self.jobs = self  # `client.fine_tuning.jobs.retrieve` is `retrieve`
+        self.checkpoints = SimpleNamespace(list=self._list_checkpoints)
+        nothing = SimpleNamespace(list=lambda **_: iter(()))
+        self.models = nothing
+        refused = dict.fromkeys(("create", "content", "delete"), self.cancel)
+        self.files = SimpleNamespace(list=nothing.list, **refused)
         self._started: float | None = None
 
     @property
@@ -98,20 +111,37 @@ class Player:
     def list_events(self, job_id: str, limit: int = 20) -> SyncCursorPage:
         """The events that have come so far, the newest first, on one page."""
         self._known(job_id)
-        now = self.passed()
-        come = [event for event in self.events if event.created_at <= now]
-        return SyncCursorPage[FineTuningJobEvent].construct(data=come[::-1], has_more=False)
+        return self._come(self.events, FineTuningJobEvent)
 
-    def cancel(self, job_id: str):
+    def list(self, limit: int = 20) -> SyncCursorPage:
+        """The one job that there is."""
+        return SyncCursorPage[FineTuningJob].construct(
+            data=[self.retrieve(self.job_id)], has_more=False
+        )
+
+    def cancel(self, *_, **__):
         """Refused, as what has happened cannot be changed. Raises openai.BadRequestError."""
-        self._known(job_id)
         raise _refusal(400, "This is a recording: the job is over and can only be watched.")
 
-    pause = resume = cancel
+    pause = resume = create = cancel
+
+    def _list_checkpoints(self, job_id: str) -> SyncCursorPage:
+        self._known(job_id)
+        return self._come(self._checkpoints, FineTuningJobCheckpoint)
+
+    def _come(self, rows: Sequence, kind: type) -> SyncCursorPage:
+        """The rows whose time has come, the newest first, on one page."""
+        now = self.passed()
+        come = [row for row in rows if row.created_at <= now]
+        return SyncCursorPage[kind].construct(data=come[::-1], has_more=False)
 
     def _known(self, job_id: str) -> None:
         if job_id != self.job.id:
             raise _refusal(404, f"The recording holds {self.job.id}, not {job_id}.")
+
+
+def _of(rows: Sequence[dict], kind: type, name: str) -> list:
+    return [kind.construct(**row) for row in rows if row["object"] == name]
 
 
 def _read(path: Path) -> list[dict]:
@@ -123,9 +153,10 @@ def _read(path: Path) -> list[dict]:
             kind = row["object"]
         except (ValueError, TypeError, KeyError):
             raise ValueError(f"{path.name}, line {number}: no object of a job.") from None
-        wanted = "fine_tuning.job" if number == 1 else "fine_tuning.job.event"
-        if kind != wanted:
-            raise ValueError(f"{path.name}, line {number}: {kind!r} where {wanted!r} belongs.")
+        wanted = (JOB,) if number == 1 else (EVENT, CHECKPOINT)
+        if kind not in wanted:
+            belongs = " or ".join(map(repr, wanted))
+            raise ValueError(f"{path.name}, line {number}: {kind!r} where {belongs} belongs.")
         rows.append(row)
     if not rows:
         raise ValueError(f"{path.name} is empty; recordings.save writes one.")
@@ -133,6 +164,6 @@ def _read(path: Path) -> list[dict]:
 
 
 def _refusal(status: int, message: str) -> openai.APIStatusError:
-    request = httpx.Request("GET", "http://recording")
+    request = httpx2.Request("GET", "http://recording")
     kind = openai.NotFoundError if status == 404 else openai.BadRequestError
-    return kind(message, response=httpx.Response(status, request=request), body=None)
+    return kind(message, response=httpx2.Response(status, request=request), body=None)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -24,7 +25,7 @@ import traitlets
 from IPython.core.getipython import get_ipython
 from IPython.display import display
 
-from helpers import config, jobs, plots
+from helpers import config, jobs, plots, pricing, tokens
 
 REDRAW = 0.5  # seconds between two drawings of the curve, so that it neither flickers nor lags
 MESSAGES = 6  # how many of the last messages are shown
@@ -102,6 +103,37 @@ class LiveText(anywidget.AnyWidget):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.add_class("widget-html")  # letters like those of the other texts of a panel
+
+
+class Consent:
+    """The tick by which the user of a panel accepts a price. Without a price there is no tick.
+
+    Args: `said` where the panel says what happened.
+    """
+
+    def __init__(self, said: LiveText):
+        self.said = said
+        self.tick = widgets.Checkbox(description="I accept the estimated price", indent=False)
+        if not config.provider().paid:
+            self.tick.layout.display = "none"
+
+    def covers(self, estimate: Callable[[], pricing.Estimate]) -> bool:
+        """Whether the call is free, or its price was shown and accepted; else `said` tells why.
+
+        Args: `estimate` a function that reckons the price; it is called only where one is due.
+        """
+        if not config.provider().paid:
+            return True
+        try:
+            price = estimate()
+        except (pricing.UnknownPrice, tokens.UnknownModel) as error:
+            self.said.value = safe(str(error))
+            return False
+        answer = "yes" if self.tick.value else "no"
+        if pricing.confirm(price, ask=None if config.headless() else lambda _: answer):
+            return True
+        self.said.value = safe(f"{price} Tick the box to accept it, then try again.")
+        return False
 
 
 class JobPanel:

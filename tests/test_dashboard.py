@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
-import httpx
+import httpx2
 import openai
 import pytest
 
@@ -214,7 +214,7 @@ class Provider:
 
 
 def refusing(message: str) -> openai.APIError:
-    response = httpx.Response(403, request=httpx.Request("POST", "http://provider"))
+    response = httpx2.Response(403, request=httpx2.Request("POST", "http://provider"))
     return openai.PermissionDeniedError(message, response=response, body=None)
 
 

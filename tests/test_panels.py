@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from types import SimpleNamespace
 
-import httpx
+import httpx2
 import numpy as np
 import openai
 import pytest
@@ -168,7 +168,7 @@ class Speaker:
     def _create(self, model, **asked):
         self.asked.append({"model": model, **asked})
         if model == "gone":
-            response = httpx.Response(404, request=httpx.Request("POST", "http://provider"))
+            response = httpx2.Response(404, request=httpx2.Request("POST", "http://provider"))
             raise openai.NotFoundError("there is no model <gone>", response=response, body=None)
         return self._pieces(model)
 
@@ -177,7 +177,7 @@ class Speaker:
         for piece in ("I am ", model):
             yield SimpleNamespace(choices=[SimpleNamespace(delta=SimpleNamespace(content=piece))])
         if model == "torn":
-            raise httpx.ReadError("torn")
+            raise httpx2.ReadError("torn")
 
 
 def test_checkpoints_are_found_by_their_job_or_by_its_model_earliest_first():
@@ -207,6 +207,55 @@ def test_the_chosen_models_are_asked_at_the_same_time():
     for tick in ground.chosen.values():
         tick.value = False
     assert ground.ask() == {} and "Tick a model" in ground.said.value
+
+
+@pytest.fixture
+def paid(monkeypatch, tmp_path):
+    """A paid provider, an empty ledger, and somebody who watches."""
+    monkeypatch.setattr(config, "provider", lambda: SimpleNamespace(name="openai", paid=True))
+    monkeypatch.setattr(config, "headless", lambda: False)
+    monkeypatch.setattr(config, "OUTPUT", tmp_path)
+    return tmp_path / "spending.jsonl"
+
+
+def test_a_paid_answer_has_its_price_shown_and_accepted_first(paid):
+    client = Speaker(models=2)
+    models = {"plain": "gpt-4.1-mini", "tuned": "ft:gpt-4.1-mini:o:c:1"}
+    ground = panels.Playground(client, models, "Be kind.", "Hi")
+    assert ground.ask() == {} and client.asked == []
+    assert "0.00 USD" in ground.said.value and "Tick the box" in ground.said.value
+    ground.consent.tick.value = True
+    assert set(ground.ask()) == set(models)
+    (spent,) = map(json.loads, paid.read_text(encoding="utf-8").splitlines())
+    assert 0 < spent["usd"] < 0.01 and "ft:gpt-4.1-mini" in spent["what"]
+
+
+def test_a_model_without_a_price_is_not_asked(paid):
+    client = Speaker()
+    ground = panels.Playground(client, {"a": "gpt-9-unheard-of"}, "", "Hi")
+    ground.consent.tick.value = True
+    assert ground.ask() == {} and client.asked == []
+    assert "gpt-9-unheard-of" in ground.said.value
+
+
+def test_a_paid_search_has_its_price_shown_and_accepted_first(paid):
+    vectors, asked = np.eye(3), []
+
+    def embed(texts):
+        asked.extend(texts)
+        return vectors[:1]
+
+    chart = panels.EmbeddingMap(["a", "b", "c"], vectors, list("xyz"), embed,
+                                model="text-embedding-3-small")  # fmt: skip
+    assert chart.search("where", 1) == [] and asked == []
+    assert "Tick the box" in chart.said.value
+    chart.consent.tick.value = True
+    assert chart.search("where", 1) == ["a"] and asked == ["where"]
+
+
+def test_where_nothing_costs_anything_there_is_no_tick():
+    ground = panels.Playground(Speaker(), {"a": "b"}, "", "Hi")
+    assert ground.consent.tick.layout.display == "none"
 
 
 def test_a_model_that_fails_or_breaks_off_leaves_the_others_their_answers():

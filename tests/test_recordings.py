@@ -8,7 +8,7 @@ import json
 import openai
 import pytest
 
-from helpers import config, jobs, recordings, widgets
+from helpers import config, dashboard, jobs, recordings, widgets
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +98,22 @@ def test_the_panel_shows_a_recording_and_its_buttons_say_why_they_do_nothing(pat
     assert panel.curve.value[1:4] == b"PNG"
 
 
+def test_the_dashboard_plays_it_too(finished, path):
+    client, job = finished
+    board = dashboard.Dashboard(recordings.Player(path, speed=float("inf")))
+    assert list(board.jobs.known) == [job.id]
+    assert board.jobs.list.value == (job.id,)
+    live = dashboard.JobsTab(client)
+    live.choose([job.id])
+    assert board.jobs.checkpoints.value == live.checkpoints.value != ""
+    assert board.jobs.sentence() == live.sentence()
+    assert board.jobs.detail(job.id)["step"] == live.detail(job.id)["step"]
+    board.jobs.act("cancel")
+    assert "recording" in board.jobs.said.value
+    assert board.files.send("a.jsonl", b"{}") is None
+    assert "recording" in board.files.said.value
+
+
 def test_a_failed_job_fails_again_when_its_last_event_has_come(tmp_path):
     said = {"object": "fine_tuning.job.event", "type": "message", "level": "error", "id": "e1"}
     error = {"code": "invalid_file", "message": "line 3 is no JSON", "param": None}
@@ -132,7 +148,7 @@ def test_a_speed_must_lead_forwards(path, speed):
         ("no json\n", "line 1"),
         ("[1]\n", "line 1"),
         ('{"object": "fine_tuning.job.event"}\n', "line 1: 'fine_tuning.job.event'"),
-        ('{"object": "fine_tuning.job"}\n{"object": "file"}\n', "line 2: 'file'"),
+        ('{"object": "fine_tuning.job"}\n{"object": "file"}\n', "line 2: 'file' where"),
     ],
 )
 def test_what_is_no_recording_is_named_with_its_line(tmp_path, text, said):
