@@ -157,3 +157,21 @@ def test_the_time_it_states_is_the_time_it_takes_to_read(path):
         r"\| Time \| about (\d+) minutes to read, .+ to run on", read(path).cells[0].source
     )
     assert int(stated[1]) == runner.reading_minutes(read(path))
+
+
+def claims_table(path: Path, call: str) -> str:
+    """The HTML of the claims that the cell ending in `call` shows."""
+    (cell,) = [cell for cell in code_cells(path) if cell.source.endswith(call)]
+    (shown,) = [output for output in cell.outputs if "text/html" in output.get("data", {})]
+    return shown["data"]["text/html"]
+
+
+def test_the_whole_table_of_claims_is_filled_by_one_run_of_all_notebooks():
+    first, last = NOTEBOOKS[0], NOTEBOOKS[5]
+    whole = claims_table(last, runner.WHOLE_TABLE)
+    assert "not run yet" not in whole
+    assert claims_table(first, runner.WHOLE_TABLE) == whole
+    for path in NOTEBOOKS[1:6]:
+        own = claims_table(path, f'claims.show("{path.name[:2]}")')
+        rows = re.findall(r"<th scope='row'.*?</tr>", own)
+        assert rows and all(row in whole for row in rows), path.name
