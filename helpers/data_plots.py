@@ -13,20 +13,32 @@ BLUE, ORANGE = PALETTE[:2]
 
 
 def recall_bars(recalls: pd.DataFrame) -> Figure:
-    """Recall by kind of personal data: one row a kind, one column a way of searching (0 to 1)."""
+    """Recall by kind of personal data: one row a kind, one column a way of searching.
+
+    Each cell is an `evaluation.Share`: its value is the bar, its interval the thin line, and its
+    `n` stands beside the kind, for a bar of 100 per cent from seven pieces says little.
+    """
     figure, axes = _new(height=3.6)
     rows = range(len(recalls))
     height = 0.8 / recalls.shape[1]
     styles = ((ORANGE, "//"), (BLUE, ""))
-    for place, (way, values) in enumerate(recalls.items()):
+    for place, (way, found) in enumerate(recalls.items()):
         colour, hatch = styles[place % 2]
         offsets = [row + (place - (recalls.shape[1] - 1) / 2) * height for row in rows]
-        axes.barh(offsets, 100 * values, height, color=colour, hatch=hatch, label=way)
-    axes.set_yticks(list(rows), recalls.index)
+        values = [100 * each.value for each in found]
+        # Not below 0, where rounding may put it when an interval ends at its own value.
+        reach = [
+            [max(0.0, 100 * (each.value - each.low)) for each in found],
+            [max(0.0, 100 * (each.high - each.value)) for each in found],
+        ]
+        axes.barh(offsets, values, height, xerr=reach, color=colour, hatch=hatch, label=way)
+    pieces = [each.n for each in recalls.iloc[:, 0]]
+    names = [f"{kind} (n = {n})" for kind, n in zip(recalls.index, pieces, strict=True)]
+    axes.set_yticks(list(rows), names)
     axes.invert_yaxis()
-    axes.set_xlabel("found, per cent of the planted pieces")
+    axes.set_xlabel("found, per cent of the planted pieces, with 95 % interval")
     figure.legend(loc="outside lower center", ncols=recalls.shape[1], frameon=False)
-    missed = [str(kind) for kind in recalls.index if recalls.iloc[:, 0][kind] < 0.5]
+    missed = [str(kind) for kind in recalls.index if recalls.iloc[:, 0][kind].value < 0.5]
     said = f"{listed(missed)} {'is' if len(missed) == 1 else 'are'} mostly missed"
     if not missed:
         said = "at least half of every kind is found"

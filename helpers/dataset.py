@@ -157,7 +157,8 @@ def repair_text(text: str) -> str:
     """`text` without the damage of transport: mojibake, split emoji, curled quotes, odd spaces.
 
     The work is ftfy's; what it would change beyond damage is switched off (it may not unescape
-    `&lt;` in a mail that is about HTML, nor "repair" one garbled word that a mail quotes).
+    `&lt;` in a mail that is about HTML, nor "repair" a garbled word that is quoted in a line with
+    honest letters or emoji beyond ASCII: a line is read back whole or not at all).
     """
     text = join_surrogates(text)
     options = ftfy.TextFixerConfig(

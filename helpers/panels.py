@@ -447,19 +447,31 @@ class Advice:
 
 
 def advise(
-    prompt_works: bool, needs_facts: bool, changes_a_month: int, fixed_style: bool, examples: int
+    prompt_works: bool,
+    needs_facts: bool,
+    changes_a_month: int,
+    fixed_style: bool,
+    examples: int,
+    only_sorts: bool = False,
 ) -> Advice:
     """Which tool to begin with, by the order of questions in notebook 01.
 
     Args: `prompt_works` whether a prompt with a few examples does the task well enough;
     `needs_facts` whether answers depend on facts the model was not trained on, which change
     `changes_a_month` times; `fixed_style` whether one manner or one narrow task is wanted;
-    `examples` how many good examples are at hand.
+    `examples` how many good examples are at hand; `only_sorts` whether nothing has to be written,
+    since the answer is a label or a text to be found.
     """
     facts = needs_facts or changes_a_month > 0
     enough = examples >= ENOUGH
     if prompt_works and not facts:
-        return Advice("prompting", "A prompt does it: nothing is cheaper to change.")
+        return Advice(
+            "prompting",
+            "A prompt does it, and is quickly changed. With many calls, reckon it against a "
+            "fine-tune.",
+        )
+    if only_sorts:  # before the facts: a new label or text is one more vector, nothing is trained
+        return Advice("embeddings", "Nothing is to be written: the nearest known text decides.")
     if facts and fixed_style and enough:
         return Advice("both", "Retrieval brings the facts, the tuned model the manner.")
     if facts:
@@ -469,16 +481,18 @@ def advise(
     return Advice("prompting", "Too few examples to tune: start with a prompt and collect more.")
 
 
-# The questions of `advise`: a prompt does it, facts of yours, one manner, enough examples. None
-# stands for either answer.
+# The questions of `advise`: a prompt does it, facts of yours, nothing to be written, one manner,
+# enough examples. None stands for either answer.
 CASES = (
-    (True, False, None, None),
-    (None, True, True, True),
-    (None, True, True, False),
-    (None, True, False, None),
-    (False, False, True, True),
-    (False, False, True, False),
-    (False, False, False, None),
+    (True, False, None, None, None),
+    (False, False, True, None, None),
+    (None, True, True, None, None),
+    (None, True, False, True, True),
+    (None, True, False, True, False),
+    (None, True, False, False, None),
+    (False, False, False, True, True),
+    (False, False, False, True, False),
+    (False, False, False, False, None),
 )
 
 
@@ -487,25 +501,27 @@ def advice_table() -> pd.DataFrame:
     words = {True: "yes", False: "no", None: "either"}
     rows = []
     for case in CASES:
-        prompt, facts, style, enough = map(bool, case)
-        advice = advise(prompt, facts, 0, style, ENOUGH if enough else 0)
+        prompt, facts, sorts, style, enough = map(bool, case)
+        advice = advise(prompt, facts, 0, style, ENOUGH if enough else 0, sorts)
         rows.append([*(words[answer] for answer in case), advice.tool, advice.why])
-    columns = ["a prompt does it", "needs facts of yours", "one manner or task",
-               f"{ENOUGH} good examples", "begin with", "because"]  # fmt: skip
+    columns = ["a prompt does it", "needs facts of yours", "only sorts or finds",
+               "one manner or task", f"{ENOUGH} good examples", "begin with",
+               "because"]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
 
 class DecisionGuide(Panel):
-    """The choice between prompt, retrieval, fine-tuning and both, with its reason."""
+    """The choice between prompt, embeddings, retrieval, fine-tuning and both, with its reason."""
 
     def __init__(self):
         self.prompt_works = _tick("A prompt does it well enough")
         self.needs_facts = _tick("Answers need facts of yours")
+        self.only_sorts = _tick("Nothing to write: a label, or a text to be found")
         self.fixed_style = _tick("One manner, or one narrow task")
         self.changes = _slide("Changes a month", 0, 0, 100)
         self.examples = _slide("Good examples", 20, 0, 500)
         self.said = LiveText(layout=WIDE)
-        ticks = [self.prompt_works, self.needs_facts, self.fixed_style]
+        ticks = [self.prompt_works, self.needs_facts, self.only_sorts, self.fixed_style]
         inputs = [*ticks, self.changes, self.examples]
         for part in inputs:
             part.observe(lambda _: self.update(), names="value")
@@ -520,6 +536,7 @@ class DecisionGuide(Panel):
             self.changes.value,
             self.fixed_style.value,
             self.examples.value,
+            self.only_sorts.value,
         )
         self.said.value = f"<b>{advice.tool}</b>: {advice.why}"
         return advice
@@ -527,12 +544,11 @@ class DecisionGuide(Panel):
     def page(self) -> Still:
         """The questions and the tool that each answer leads to."""
         table = advice_table()
-        questions = list(table.columns[:4])
-        lines = [
-            "; ".join(f"{q}: {a}" for q, a in zip(questions, row[:4], strict=True) if a != "either")
-            + f" -> {row[4]}"
-            for row in table.itertuples(index=False, name=None)
-        ]
+        *questions, _, _ = table.columns
+        lines = []
+        for *answers, tool, _ in table.itertuples(index=False, name=None):
+            asked = zip(questions, answers, strict=True)
+            lines.append("; ".join(f"{q}: {a}" for q, a in asked if a != "either") + f" -> {tool}")
         says = (
             "Which tool to begin with (panels.advise). Facts that change count as facts of yours."
         )

@@ -107,7 +107,8 @@ def describe_losses(history: pd.DataFrame) -> str:
     valid = history["valid_loss"].dropna()
     if not len(valid):
         return said
-    said += f"; validation loss {_went(valid.iloc[0], valid.iloc[-1])} to {valid.iloc[-1]:.2f}"
+    said += f"; on the validation sample it {_went(valid.iloc[0], valid.iloc[-1])} to "
+    said += f"{valid.iloc[-1]:.2f}"
     full = history["full_valid_loss"].dropna()
     if len(full) > 1 and full.iloc[-1] > full.min() * 1.01:
         said += f"; on all validation examples it ended at {full.iloc[-1]:.2f}, above its lowest, "

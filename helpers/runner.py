@@ -120,7 +120,8 @@ def _minutes(seconds: float) -> str:
 
 
 def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Drop what differs from run to run or machine to machine, and number the cells 1, 2, 3."""
+    """Drop what differs from run to run or machine to machine, join the pieces of what was
+    printed, and number the cells 1, 2, 3."""
     count = 0
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
@@ -128,6 +129,7 @@ def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             continue
         count += 1
         cell.execution_count = count
+        cell.outputs = join_streams(cell.outputs)
         for output in cell.outputs:
             if "execution_count" in output:
                 output.execution_count = count
@@ -138,6 +140,22 @@ def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         }
     )
     return notebook
+
+
+def join_streams(outputs: list) -> list:
+    """Outputs with neighbouring pieces of one stream as one, as JupyterLab shows them.
+
+    A cell that prints while it waits (05 streams an answer) sends each piece as an output of its
+    own, and on a page each would stand in a box of its own.
+    """
+    joined = []
+    for output in outputs:
+        last = joined[-1] if joined else {}
+        if output.output_type == "stream" and last.get("name") == output.name:
+            last.text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def fill_table(first: nbformat.NotebookNode, last: nbformat.NotebookNode) -> nbformat.NotebookNode:

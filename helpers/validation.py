@@ -20,7 +20,8 @@ MAX_FILE_BYTES = 512 * 1024 * 1024  # the Files API; larger ones need the Upload
 MAX_LINE_BYTES = 16 * 1024 * 1024
 MIN_EXAMPLES = 10
 
-# The longest training example, in tokens; a longer one is cut at its end.
+# The longest training example, in tokens. OpenAI's guide: a longer one is cut at its end. The local
+# platform does the same; other hosts may refuse it.
 CONTEXT = {
     "workbook-mini": 1024,
     "gpt-4.1": 65_536,
@@ -34,7 +35,11 @@ CONTEXT = {
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: its name, whether breaking it stops a job, what it says, and the cure."""
+    """One rule: its name, how grave breaking it is, what it says, and the cure.
+
+    An error: a host may refuse the file, or it must not leave this machine as it is. A warning:
+    the job usually runs, but the model may be the worse for it.
+    """
 
     name: str
     severity: str
@@ -258,7 +263,7 @@ def check_file(
 
 
 def errors(findings: Iterable[Finding]) -> list[Finding]:
-    """The findings that stop a job."""
+    """The findings for which the file must not be uploaded as it is."""
     return [finding for finding in findings if finding.severity == ERROR]
 
 
@@ -276,7 +281,8 @@ def summary(findings: Iterable[Finding]) -> str:
     findings = list(findings)
     n_errors = len(errors(findings))
     n_warnings = len(findings) - n_errors
-    verdict = "A job would fail" if n_errors else "Ready to upload"
+    # Not "a job would fail": a key in a text, for one, is an error that stops no job.
+    verdict = "Do not upload yet" if n_errors else "Ready to upload"
     return f"{verdict}: {n_errors} errors, {n_warnings} warnings."
 
 
@@ -706,14 +712,17 @@ def _check_lengths(examples: list[tuple[int, dict]], model: str) -> list[Finding
 
 
 def _too_long(number: int, example: dict, count: int, limit: int, encoding) -> Finding:
-    """What truncation does to this example: it is cut at the end, where the answer stands."""
+    """What truncation does to this example: it is cut at the end, where the answer stands.
+
+    What is left holds no end sign at all, so it does not teach the model to stop there either.
+    """
     answer = tokens.count_message(example["messages"][-1], encoding)
     lost = count - limit
     share = min(100, round(100 * lost / answer))
     message = (
         f"{count:,} tokens, but the model takes {limit:,}. Its last {lost:,} tokens would be cut "
         f"off, and the answer stands last: {share} % of it would be lost, the end-of-turn sign "
-        "with it, so the model would learn to stop in the middle of a sentence."
+        "with it, so this example cannot teach the model where to stop."
     )
     return _found(number, "too_long", message)
 

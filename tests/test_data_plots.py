@@ -6,8 +6,14 @@ from matplotlib.figure import Figure
 
 from helpers import data_plots, evaluation, guess, plots, tokens
 
+
+def found(*of_ten: int) -> list[evaluation.Share]:
+    """Recalls of kinds with ten planted pieces each."""
+    return [evaluation.share(piece < hits for piece in range(10)) for hits in of_ten]
+
+
 RECALLS = pd.DataFrame(
-    {"shapes alone": [0.1, 1.0], "by record": [1.0, 1.0]}, index=["User", "Link"]
+    {"shapes alone": found(1, 10), "by record": found(10, 10)}, index=["User", "Link"]
 )
 BY_SIZE = pd.DataFrame({"words": [10, 50, 200], "invented": [90, 60, 0]}, index=["a", "b", "c"])
 
@@ -17,11 +23,11 @@ BY_SIZE = pd.DataFrame({"words": [10, 50, 200], "invented": [90, 60, 0]}, index=
     [
         (data_plots.recall_bars(RECALLS), "With shapes alone, User is mostly missed"),
         (
-            data_plots.recall_bars(pd.DataFrame({"x": [0, 0.1, 0.4]}, index=["a", "b", "c"])),
+            data_plots.recall_bars(pd.DataFrame({"x": found(0, 1, 4)}, index=["a", "b", "c"])),
             "With x, a, b and c are mostly missed",
         ),
         (
-            data_plots.recall_bars(pd.DataFrame({"x": [0.5, 1]}, index=["a", "b"])),
+            data_plots.recall_bars(pd.DataFrame({"x": found(5, 10)}, index=["a", "b"])),
             "With x, at least half of every kind is found",
         ),
         (data_plots.invented_curve(BY_SIZE), "falls with the size of the draft: 90 to 0"),
@@ -43,6 +49,16 @@ def test_a_figure_states_its_finding(figure, says, tmp_path):
     assert axes.get_xlabel()
     figure.savefig(tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 5000
+
+
+def test_bars_of_recall_say_how_many_pieces_and_how_sure():
+    axes = data_plots.recall_bars(RECALLS).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "User (n = 10)",
+        "Link (n = 10)",
+    ]
+    assert "95 % interval" in axes.get_xlabel()
+    assert len(axes.collections) == 2  # the intervals, one set a way of searching
 
 
 @pytest.mark.parametrize(

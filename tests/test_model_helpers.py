@@ -40,6 +40,8 @@ def test_the_sentence_names_overfitting_and_nothing_else():
     )
     assert "overfit" in plots.describe_losses(history)
     assert "overfit" not in plots.describe_losses(history.iloc[:2])
+    assert "on the validation sample it fell to 3.60;" in plots.describe_losses(history)
+    assert "on all validation examples it ended at 3.60" in plots.describe_losses(history)
     assert plots.describe_losses(history.iloc[:0]) == "No step has been reported yet"
 
 

@@ -115,15 +115,27 @@ def test_the_arrow_keys_reach_every_point_of_the_map(tmp_path):
     assert ends == [1, 2]
 
 
-@given(st.booleans(), st.booleans(), st.integers(0, 100), st.booleans(), st.integers(0, 500))
+@given(
+    st.booleans(), st.booleans(), st.integers(0, 100), st.booleans(), st.integers(0, 500),
+    st.booleans(),
+)  # fmt: skip
 def test_advice_never_puts_changing_facts_into_weights_alone(
-    works, facts, changes, style, examples
+    works, facts, changes, style, examples, sorts
 ):
-    advice = panels.advise(works, facts, changes, style, examples)
+    advice = panels.advise(works, facts, changes, style, examples, sorts)
     if changes:
-        assert advice.tool in ("retrieval", "both")
+        assert advice.tool in (["embeddings"] if sorts else ["retrieval", "both"])
     if advice.tool in ("fine-tuning", "both"):
         assert examples >= 50 and style
+
+
+def test_a_task_with_nothing_to_write_goes_to_embeddings_unless_a_prompt_does_it():
+    asked = {"changes_a_month": 0, "fixed_style": True, "examples": 500, "only_sorts": True}
+    for facts in (False, True):
+        advice = panels.advise(prompt_works=False, needs_facts=facts, **asked)
+        assert advice.tool == "embeddings"
+    advice = panels.advise(prompt_works=True, needs_facts=False, **asked)
+    assert advice.tool == "prompting" and "fine-tune" in advice.why  # at large volume
 
 
 def test_the_guide_follows_its_controls():
@@ -133,6 +145,8 @@ def test_the_guide_follows_its_controls():
     assert "fine-tuning" in guide.said.value
     guide.changes.value = 4
     assert "both" in guide.said.value
+    guide.only_sorts.value = True
+    assert "embeddings" in guide.said.value
 
 
 def test_the_calculator_agrees_with_the_price_table():
@@ -366,11 +380,12 @@ def test_the_table_of_advice_holds_for_every_way_to_answer():
     ways = {True: [True], False: [False], None: [True, False]}
     seen = []
     for case, row in zip(panels.CASES, panels.advice_table().itertuples(index=False), strict=True):
-        for prompt, facts, style, enough in itertools.product(*(ways[answer] for answer in case)):
-            advice = panels.advise(prompt, facts, 0, style, panels.ENOUGH - (not enough))
-            assert (advice.tool, advice.why) == (row[4], row[5])
-            seen.append((prompt, facts, style, enough))
-    assert len(seen) == len(set(seen)) == 16
+        for answers in itertools.product(*(ways[answer] for answer in case)):
+            prompt, facts, sorts, style, enough = answers
+            advice = panels.advise(prompt, facts, 0, style, panels.ENOUGH - (not enough), sorts)
+            assert (advice.tool, advice.why) == (row[5], row[6])
+            seen.append(answers)
+    assert len(seen) == len(set(seen)) == 32
 
 
 def test_text_that_changes_is_a_live_region_whose_element_stays():

@@ -113,6 +113,7 @@ def test_an_example_longer_than_the_context_says_what_is_lost(model, tmp_path):
     findings = check(write(tmp_path, lines_of(examples)), model)
     assert [(f.rule, f.line, f.severity) for f in findings] == [("too_long", 5, "warning")]
     assert "would be cut off" in findings[0].message
+    assert "cannot teach the model where to stop" in findings[0].message
 
 
 def test_an_unknown_model_has_no_context_to_overrun(tmp_path):
@@ -159,7 +160,7 @@ def test_report_and_tables(tmp_path):
     assert list(table.columns) == ["line", "severity", "rule", "message", "cure"]
     assert len(table) == 1
     assert list(validation.report([]).columns) == list(table.columns)
-    assert validation.summary(findings).startswith("A job would fail: 1 errors")
+    assert validation.summary(findings).startswith("Do not upload yet: 1 errors")
     assert list(validation.rules_table().index) == [rule.name for rule in validation.RULES]
 
 

@@ -16,16 +16,18 @@ def _tool(answer: object) -> None:
 
 
 def _break_even(answer: object) -> None:
-    found = returned(answer, 12.0, 0.05, 0.02)
-    if math.isclose(found, 12.0 / 0.05):
+    found = returned(answer, 10.0, 0.05, 0.02)  # no whole number of calls, so rounding shows
+    if math.isclose(found, 10.0 / 0.05):
         raise Wrong("You divided by the price of a long call. What is saved by each tuned call?")
-    if math.isclose(found, 12.0 * (0.05 - 0.02)):
+    if math.isclose(found, 10.0 * (0.05 - 0.02)):
         raise Wrong("You multiplied. How often does the saving fit into the price of the training?")
-    if not math.isclose(found, 12.0 / 0.03):
-        raise Wrong("The number of calls is not right for training 12, long 0.05, tuned 0.02.")
-    if call(answer, 12.0, 0.02, 0.05) is not None:
+    if not math.isclose(found, 10.0 / 0.03) and abs(found - 10.0 / 0.03) < 1:
+        raise Wrong("You rounded. Return the number as the division gives it.")
+    if not math.isclose(found, 10.0 / 0.03):
+        raise Wrong("The number of calls is not right for training 10, long 0.05, tuned 0.02.")
+    if call(answer, 10.0, 0.02, 0.05) is not None:
         raise Wrong("Where a tuned call costs more, no number of calls pays: return None there.")
-    if call(answer, 12.0, 0.02, 0.02) is not None:
+    if call(answer, 10.0, 0.02, 0.02) is not None:
         raise Wrong("Where both calls cost the same, the training is never paid back.")
 
 
@@ -72,7 +74,7 @@ def _plan(answer: object) -> None:
     if chosen["tone"] == "retrieval":
         raise Wrong("Tone: a passage brings facts into an answer, not a way of speaking.")
     if chosen["tone"] == "prompting":
-        raise Wrong("Tone: a long prompt holds it for a while, and you pay for it in every call.")
+        raise Wrong("Tone: a prompt with examples was tried, and it did not hold the tone.")
     if chosen["trial"] != "prompting":
         raise Wrong("Trial: for twenty messages and one afternoon, what needs no preparation?")
 
@@ -104,6 +106,9 @@ EXERCISES = [
         wrongs=(
             (lambda t, a, b: t / a, "long call"),
             (lambda t, a, b: t * (a - b), "multiplied"),
+            (lambda t, a, b: round(t / (a - b)) if b < a else None, "rounded"),
+            (lambda t, a, b: math.ceil(t / (a - b)) if b < a else None, "rounded"),
+            (lambda t, a, b: round(t / (a - b), 2) if b < a else None, "rounded"),
             (lambda t, a, b: t / (a - b) if a != b else None, "no number of calls"),
             (lambda t, a, b: t / (a - b) if a >= b else None, "ZeroDivisionError"),
             (lambda t, a, b: None, "forget"),
@@ -141,7 +146,7 @@ EXERCISES = [
             ({**SITUATIONS, "prices": "fine-tuning"}, "frozen"),
             ({**SITUATIONS, "prices": "prompting"}, "fit into"),
             ({**SITUATIONS, "tone": "retrieval"}, "way of speaking"),
-            ({**SITUATIONS, "tone": "prompting"}, "every call"),
+            ({**SITUATIONS, "tone": "prompting"}, "was tried"),
             ({**SITUATIONS, "trial": "retrieval"}, "afternoon"),
             ({**SITUATIONS, "trial": "magic"}, "none of"),
             ({"tone": "fine-tuning"}, "prices"),

@@ -190,7 +190,7 @@ EXERCISES = [
         "def ex_invented(draft_words, mail_words):\n"
         "    mail = set(mail_words)\n"
         "    return len(mail - set(draft_words)) / len(mail) if mail else 0.0",
-        "What the mail has and the draft lacks is what the model learns to make up.",
+        "What the mail has and the draft lacks is what the example asks the model to make up.",
         right=(_right_invented,),
         wrongs=(
             (lambda d, m: len(set(d) - set(m)) / len(set(d)), "other side"),
@@ -212,7 +212,7 @@ EXERCISES = [
         "def ex_leaks(train_answers, test_answers):\n"
         "    known = {text.strip() for text in train_answers}\n"
         "    return [text for text in test_answers if text.strip() in known]",
-        "A leaked example flatters the model: it is examined on what it has learned by heart.",
+        "A leaked example flatters the model: it is examined on what it may know by heart.",
         right=(_right_leaks,
                lambda a, b: [t.strip() for t in b if t.strip() in [s.strip() for s in a]]),
         wrongs=(

@@ -98,13 +98,13 @@ def _epochs(answer: object) -> None:
     if answer == 3:
         raise Wrong("Three is the rule for larger files. Do 20 examples reach 100 in three epochs?")
     if answer == 25:
-        raise Wrong("25 is only the ceiling. How many passes bring 20 examples to 100?")
+        raise Wrong("25 is only the ceiling. How often does a file of 20 fit into 100 examples?")
     if answer in (2, 2.5):
         raise Wrong("That is for 40 examples, before half of them went; and it is below three.")
     if answer in (100, 20, 60):
         raise Wrong("You gave a number of examples. How many passes over the file are they?")
     if answer != 5:
-        raise Wrong("The model must see 100 examples: divide by those that are left.")
+        raise Wrong("The rule: divide 100 by the examples that are left, and round down.")
 
 
 def _cost(answer: object) -> None:
@@ -124,8 +124,8 @@ def _cost(answer: object) -> None:
 FAULTS = {
     "late failure": "the job stops hours after the upload, when nobody is watching",
     "wrong bill": "the sum that you agreed to is not the sum that you pay",
-    "no ending": "the model learns to stop in the middle of an answer",
-    "learning by heart": "the model knows its examples and little else",
+    "no ending": "the model sees answers without their proper end",
+    "wrong dose": "the model changes too little to notice, or learns its examples by heart",
 }
 GATE_PLAN = {
     "format": Decision(
@@ -152,19 +152,20 @@ GATE_PLAN = {
         "split or drop",
         "no ending",
         {
-            "send as it is": "What does not fit is cut off at the end, and the answer stands at "
-            "the end.",
-            "cut the answer": "Then you do to the example what the trainer would do. Its answer "
-            "still stops in the middle.",
+            "send as it is": "If the host takes it at all, what does not fit is cut off at the "
+            "end: the last words of the answer, and its end sign with them.",
+            "cut the answer": "Now the end sign stands after half an answer, and the model learns "
+            "to stop there. That is worse than what the trainer does, which leaves no end sign.",
         },
     ),
     "epochs": Decision(
         "auto",
-        "learning by heart",
+        "wrong dose",
         {
             "the most": "25 passes are the ceiling, meant for a handful of examples. For 60 they "
             "are dear, and the model may know the file by heart.",
-            "one": "60 examples, each seen once, change little: the rule wants 100 at the least.",
+            "one": "60 examples, each seen once, change little: by the rule they are seen three "
+            "times.",
         },
     ),
 }
@@ -233,9 +234,9 @@ EXERCISES = [
         "Epochs that `auto` gives to 20 examples.",
         _epochs,
         ("Three epochs would show the model 3 x 20 examples. Is that 100?",
-         "If it is less, `auto` divides 100 by the number of examples."),
+         "If it is less, `auto` divides 100 by the number of examples and rounds down."),
         "ex_epochs = 100 // 20",
-        "Small files get more passes, until the model has seen 100 examples.",
+        "Small files get more passes: 100 divided by the number of examples, rounded down.",
         right=(5, 5.0),
         wrongs=((3, "larger"), (25, "ceiling"), (2, "half"), (100, "passes"), (4, "divide"),
                 ("five", "number")),
@@ -270,7 +271,7 @@ EXERCISES = [
         '    "format": ("own rules", "late failure"),\n'
         '    "count": ("model\'s tokenizer", "wrong bill"),\n'
         '    "too long": ("split or drop", "no ending"),\n'
-        '    "epochs": ("auto", "learning by heart"),\n'
+        '    "epochs": ("auto", "wrong dose"),\n'
         "}",
         "What is checked before the upload costs seconds; afterwards it costs a night, or a model.",
         right=(RIGHT_GATE_PLAN,
@@ -280,13 +281,13 @@ EXERCISES = [
             ({**RIGHT_GATE_PLAN, "format": ("upload", "late failure")}, "Friday night"),
             ({**RIGHT_GATE_PLAN, "count": ("four characters", "wrong bill")}, "rule of thumb"),
             ({**RIGHT_GATE_PLAN, "count": ("older list", "wrong bill")}, "another model"),
-            ({**RIGHT_GATE_PLAN, "too long": ("send as it is", "no ending")}, "cut off at the end"),
-            ({**RIGHT_GATE_PLAN, "too long": ("cut the answer", "no ending")}, "trainer would do"),
-            ({**RIGHT_GATE_PLAN, "epochs": ("the most", "learning by heart")}, "ceiling"),
-            ({**RIGHT_GATE_PLAN, "epochs": ("one", "learning by heart")}, "change little"),
+            ({**RIGHT_GATE_PLAN, "too long": ("send as it is", "no ending")}, "takes it at all"),
+            ({**RIGHT_GATE_PLAN, "too long": ("cut the answer", "no ending")}, "to stop there"),
+            ({**RIGHT_GATE_PLAN, "epochs": ("the most", "wrong dose")}, "ceiling"),
+            ({**RIGHT_GATE_PLAN, "epochs": ("one", "wrong dose")}, "change little"),
             ({**RIGHT_GATE_PLAN, "count": ("model's tokenizer", "no ending")}, "another reason"),
             ({**RIGHT_GATE_PLAN, "count": ("model's tokenizer", "fraud")}, "none of"),
-            ({**RIGHT_GATE_PLAN, "epochs": (3, "learning by heart")}, "text"),
+            ({**RIGHT_GATE_PLAN, "epochs": (3, "wrong dose")}, "text"),
             ({**RIGHT_GATE_PLAN, "epochs": "auto"}, "a pair"),
             ({"format": ("own rules", "late failure")}, "count, too long, epochs"),
             ("own rules", "dictionary"),

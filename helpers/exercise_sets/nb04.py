@@ -69,12 +69,24 @@ def _stop(answer: object) -> None:
         raise Wrong("One bad round is no reason to stop when the patience is 2.")
     if returned(answer, [3.0, 2.0, 1.0], 2) != 2:
         raise Wrong("Where the loss falls to the end, the last checkpoint is the best.")
+    if returned(answer, [3.0, 2.0, 2.0, 2.0, 1.0], 2) != 1:
+        raise Wrong("A loss that only equals the lowest is not lower: that round brought nothing.")
 
 
 def _right_stop(losses, patience):
     best = 0
     for position, loss in enumerate(losses):
         if loss < losses[best]:
+            best = position
+        elif position - best >= patience:
+            break
+    return best
+
+
+def _stop_if_equal_counts(losses, patience):
+    best = 0
+    for position, loss in enumerate(losses):
+        if loss <= losses[best]:
             best = position
         elif position - best >= patience:
             break
@@ -95,12 +107,12 @@ EXERCISES = [
     ),
     Exercise(
         "04.2",
-        "The step of the checkpoint to keep.",
+        "The step of the checkpoint with the lowest validation loss.",
         _best,
         ("Look for the smallest second number, and return the first number of that pair.",
          "`min` with a `key` keeps the first of equal ones."),
         "def ex_best(rows):\n    return min(rows, key=lambda row: row[1])[0]",
-        "Validation loss decides, because it is measured on what the model did not learn from.",
+        "It is measured on what the model did not learn from. But a small lead may be luck.",
         right=(lambda rows: min(rows, key=lambda row: row[1])[0],),
         wrongs=(
             (lambda rows: rows[-1][0], "last"),
@@ -154,6 +166,7 @@ EXERCISES = [
             (lambda losses, patience: _right_stop(losses, 1), "no reason"),
             (lambda losses, patience: 0, "another one"),
             (lambda losses, patience: 2, "no reason"),
+            (_stop_if_equal_counts, "only equals"),
             (lambda losses, patience: None, "return"),
         ),
     ),

@@ -132,12 +132,13 @@ def _test_plan(answer: object) -> None:
 EXERCISES = [
     Exercise(
         "05.1",
-        "Which temperature gives the same answer at every call?",
+        "Without a seed: which temperature leaves nothing to chance?",
         _temperature,
         ("A low temperature prefers the likely words.",
          "At the lowest value the likeliest token is always taken."),
         "ex_temperature = 0",
-        "At temperature 0 the likeliest token is taken at each step: greedy decoding.",
+        "At temperature 0 the likeliest token is taken at each step: greedy decoding. Hosted "
+        "services do not promise the same answer at every call even then.",
         right=(0, 0.0),
         wrongs=((1, "drawn"), (0.1, "chance"), (-1, "below zero"), ("low", "number")),
     ),
@@ -169,7 +170,8 @@ EXERCISES = [
         ("Try the plain name first, then count up from 2.",
          "A `while` loop that goes on as long as the name is in `taken`."),
         SOLUTION_NAME,
-        "Looking for a free name loses nothing; a name made from the clock can.",
+        "Looking for a free name is only the naming: between the look and the writing, another "
+        'program may take it. Mode "x" of `open` makes sure that it is still free.',
         right=(_right_name,),
         wrongs=(
             (lambda stem, taken: f"{stem}-1.txt", "plain name"),

@@ -394,7 +394,7 @@ def faq_examples(faq: list[dict]) -> list[dict]:
         stray = with_context([faq[(number + 7) % len(faq)]["answer"]], question)
         pairs = [(PLAIN_PROMPT, question, answer)]
         pairs.append((CONTEXT_PROMPT, with_context([answer], question), answer))
-        if number % 3 == 0:
+        if number % 3 == 1:  # as there, where every third entry from the first is in the test
             pairs.append((CONTEXT_PROMPT, stray, UNKNOWN))
         examples += [
             {"messages": [*prompt(system, user), {"role": "assistant", "content": reply}]}
