@@ -330,7 +330,7 @@ def task_faq(folder: Path, job: Path) -> list[Score]:
     """The FAQ of notebook 06 by fine-tuning, by retrieval (the first passage found) and by both."""
     faq, changed = (read_data(f"faq/{name}.jsonl") for name in ("faq", "changed_facts"))
     base = modeling.load_base(str(folder))
-    tuned = fine_tune(folder, faq_examples(faq), job, epochs=12)[:2]
+    tuned = fine_tune(folder, faq_examples(faq), job, epochs=9)[:2]
     now = {row["id"]: row for row in changed}
     known = [entry for entry in faq if entry["id"] not in now]
     asked = {
