@@ -61,6 +61,16 @@ def test_what_is_played_is_what_the_job_reported(finished, path):
     assert jobs.loss_history(told).equals(jobs.loss_history(held))
 
 
+def test_the_shipped_recording_plays_to_its_end():
+    player = recordings.Player(config.DATA / "recordings" / "chris-gpt.jsonl", speed=float("inf"))
+    job = jobs.follow(player, player.job_id, poll=0)
+    history = jobs.loss_history(player.events)
+    assert job.status == "succeeded" and job.organization_id == ""
+    assert list(history["step"]) == list(range(1, len(history) + 1))
+    assert history["full_valid_loss"].dropna().size == job.hyperparameters.n_epochs
+    assert len(list(player.checkpoints.list(player.job_id))) == 3
+
+
 def test_a_recording_tells_neither_when_nor_whose(finished, path):
     client, job = finished
     text = path.read_text(encoding="utf-8")
