@@ -101,8 +101,8 @@ def price_table():
 def auto_epochs(n_examples: int) -> int:
     """The number of epochs that `n_epochs="auto"` chooses for `n_examples` training examples.
 
-    Three, but more for small sets (until the model has seen 100 examples, at most 25 epochs) and
-    fewer for very large ones (at most 25,000 seen). Source: OpenAI cookbook,
+    Three; for small sets 100 divided by the number of examples, rounded down (25 at most), and for
+    very large ones 25,000 divided by it, rounded down (one at least). Source: OpenAI cookbook,
     `Chat_finetuning_data_prep`; real jobs of 10 and of 101 examples agree with it.
     """
     if n_examples < 1:
