@@ -211,7 +211,7 @@ class Generator:
                 end_ids=self._end_ids,
                 seed=seed + i,
                 matcher=matcher.deep_copy(),
-                may_call=plan is not None,
+                plan=plan,
                 bias=bias,
             )
             for i in range(request.n)
@@ -292,7 +292,7 @@ class _Choice:
         end_ids: frozenset[int],
         seed: int,
         matcher,
-        may_call: bool,
+        plan: constraints.ToolPlan | None,
         bias: torch.Tensor | None,
     ):
         self.index = index
@@ -309,7 +309,7 @@ class _Choice:
         self.utf8 = codecs.getincrementaldecoder("utf-8")(errors="replace")
         stops = [request.stop] if isinstance(request.stop, str) else list(request.stop or [])
         self.stops = StopFilter([stop for stop in stops if stop])
-        self.calls = ToolCallReader() if may_call else None
+        self.calls = ToolCallReader(plan.must_call) if plan else None
         self.logprob: TokenLogprob | None = None
         self.pending: list[tuple[int, TokenLogprob]] = []  # (where its text begins, logprob)
         self.written = self.shown = 0  # characters decoded, characters handed out
@@ -472,7 +472,8 @@ class ToolCallReader:
 
     _HEAD = re.compile(r'\{"name": ("(?:[^"\\]|\\.)*"), "arguments": ')
 
-    def __init__(self):
+    def __init__(self, must_call: bool = False):
+        self.must_call = must_call
         self.count = 0
         self.state = "text"
         self.held = ""
@@ -487,8 +488,12 @@ class ToolCallReader:
         return parts
 
     def rest(self) -> str:
-        """Text held back in case a tag began, now that nothing follows."""
-        held, self.held = (self.held, "") if self.state == "text" else ("", "")
+        """Text held back in case a tag began, now that nothing follows.
+
+        After a call, and where one is required, it can only have been a tag that was cut off.
+        """
+        text = self.state == "text" and not (self.count or self.must_call)
+        held, self.held = self.held if text else "", ""
         return held
 
     def _next(self) -> str | ToolCallDelta | None:
