@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 from IPython.display import HTML, display
 from matplotlib.figure import Figure
@@ -26,11 +27,7 @@ def recall_bars(recalls: pd.DataFrame) -> Figure:
         colour, hatch = styles[place % 2]
         offsets = [row + (place - (recalls.shape[1] - 1) / 2) * height for row in rows]
         values = [100 * each.value for each in found]
-        # Not below 0, where rounding may put it when an interval ends at its own value.
-        reach = [
-            [max(0.0, 100 * (each.value - each.low)) for each in found],
-            [max(0.0, 100 * (each.high - each.value)) for each in found],
-        ]
+        reach = 100 * np.array([each.reach for each in found]).T
         axes.barh(offsets, values, height, xerr=reach, color=colour, hatch=hatch, label=way)
     pieces = [each.n for each in recalls.iloc[:, 0]]
     names = [f"{kind} (n = {n})" for kind, n in zip(recalls.index, pieces, strict=True)]

@@ -108,6 +108,12 @@ class Share:
     high: float
     n: int
 
+    @property
+    def reach(self) -> tuple[float, float]:
+        """How far the interval reaches below and above the value, as a figure's whisker wants it:
+        never below 0, where rounding may put it if the interval ends at the value."""
+        return max(0.0, self.value - self.low), max(0.0, self.high - self.value)
+
     def __str__(self) -> str:
         return f"{self.value:.0%} ({self.low:.0%} to {self.high:.0%}, n = {self.n})".replace(
             "%", " %"

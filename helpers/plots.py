@@ -198,19 +198,17 @@ def accuracy_bars(results: pd.DataFrame, title: str) -> Figure:
     figure, axes = _new(width=7.5, height=3.8)
     width = 0.8 / len(groups)
     for place, group in enumerate(groups):
-        means, below, above = [], [], []
-        for answerer in answerers:
-            chosen = (results["answerer"] == answerer) & (results["group"] == group)
-            right = evaluation.share(results.loc[chosen, "right"])
-            means.append(100 * right.value)
-            below.append(100 * max(0, right.value - right.low))  # rounding may fall below nought
-            above.append(100 * max(0, right.high - right.value))
+        rows = results[results["group"] == group]
+        shares = [
+            evaluation.share(rows.loc[rows["answerer"] == answerer, "right"])
+            for answerer in answerers
+        ]
         offsets = np.arange(len(answerers)) + (place - (len(groups) - 1) / 2) * width
         axes.bar(
             offsets,
-            means,
+            [100 * each.value for each in shares],
             width,
-            yerr=[below, above],
+            yerr=100 * np.array([each.reach for each in shares]).T,
             capsize=3,
             color=PALETTE[place % len(PALETTE)],
             hatch=HATCHES[place % len(HATCHES)],

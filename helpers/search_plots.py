@@ -35,7 +35,7 @@ def interval_panels(
                 place,
                 scale * value.value,
                 0.7,
-                xerr=[[scale * (value.value - value.low)], [scale * (value.high - value.value)]],
+                xerr=[[scale * side] for side in value.reach],
                 capsize=3,
                 color=PALETTE[place % len(PALETTE)],
                 hatch=HATCHES[place % len(HATCHES)],

@@ -21,9 +21,9 @@ def _break_even(answer: object) -> None:
         raise Wrong("You divided by the price of a long call. What is saved by each tuned call?")
     if math.isclose(found, 10.0 * (0.05 - 0.02)):
         raise Wrong("You multiplied. How often does the saving fit into the price of the training?")
-    if not math.isclose(found, 10.0 / 0.03) and abs(found - 10.0 / 0.03) < 1:
-        raise Wrong("You rounded. Return the number as the division gives it.")
     if not math.isclose(found, 10.0 / 0.03):
+        if abs(found - 10.0 / 0.03) < 1:
+            raise Wrong("You rounded. Return the number as the division gives it.")
         raise Wrong("The number of calls is not right for training 10, long 0.05, tuned 0.02.")
     if call(answer, 10.0, 0.02, 0.05) is not None:
         raise Wrong("Where a tuned call costs more, no number of calls pays: return None there.")

@@ -248,10 +248,12 @@ def _answer_from_context(sources: Sources, rng: random.Random) -> Document:
     alone = rng.random() < 0.4
     kept = set(rng.sample(range(len(sentences)), 1 if alone else rng.randint(2, len(sentences))))
     known = [(question, sentences[holder]) for question, holder in piece["qa"] if holder in kept]
-    asked = [question for question, holder in piece["qa"] if holder not in kept] + piece["unknown"]
-    lacking = [(question, UNKNOWN) for question in asked]
     if alone:
-        lacking = [(question, UNKNOWN) for question, _ in stray["qa"]]
+        asked = [question for question, _ in stray["qa"]]
+    else:
+        asked = [question for question, holder in piece["qa"] if holder not in kept]
+        asked += piece["unknown"]
+    lacking = [(question, UNKNOWN) for question in asked]
     turns = [
         rng.choice(lacking if rng.random() < (0.06 if alone else 0.35) else known) for _ in range(6)
     ]
