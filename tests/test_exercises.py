@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 
 import nbformat
 import numpy as np
@@ -40,6 +42,27 @@ def test_wrong_answers_are_told_in_which_way(exercise):
         feedback = exercises.judge(exercise, answer)
         assert feedback.outcome == "wrong"
         assert words in feedback.message
+
+
+def test_each_thing_that_a_check_can_say_is_said_to_one_of_the_wrong_answers():
+    for number in NUMBERS:
+        path = config.ROOT / "helpers" / "exercise_sets" / f"nb{number}.py"
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        unsaid = {node.lineno for node in ast.walk(tree) if isinstance(node, ast.Raise)}
+
+        def watch(frame, event, _, path=str(path), unsaid=unsaid):
+            if frame.f_code.co_filename == path:
+                unsaid.discard(frame.f_lineno)
+                return watch
+            return None
+
+        before = sys.gettrace()
+        for exercise in exercises.load(number).values():
+            sys.settrace(watch)
+            for answer, _ in exercise.wrongs:
+                exercises.judge(exercise, answer)
+            sys.settrace(before)
+        assert not unsaid, f"{path.name}: no wrong answer reaches line {min(unsaid)}"
 
 
 @each_exercise

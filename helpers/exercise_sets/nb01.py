@@ -111,6 +111,8 @@ EXERCISES = [
             (lambda t, a, b: round(t / (a - b), 2) if b < a else None, "rounded"),
             (lambda t, a, b: t / (a - b) if a != b else None, "no number of calls"),
             (lambda t, a, b: t / (a - b) if a >= b else None, "ZeroDivisionError"),
+            (lambda t, a, b: t / (a - b) if a > b else 0 if a == b else None, "never paid"),
+            (lambda t, a, b: t / (a + b), "not right"),
             (lambda t, a, b: None, "forget"),
             (42, "def"),
         ),

@@ -93,6 +93,11 @@ def _stop_if_equal_counts(losses, patience):
     return best
 
 
+def _gap_grows(train, valid):
+    gaps = [v - t for t, v in zip(train, valid, strict=True)]
+    return len(gaps) > 2 and train[-1] < train[-2] and gaps[-1] > gaps[-2]
+
+
 EXERCISES = [
     Exercise(
         "04.1",
@@ -102,7 +107,8 @@ EXERCISES = [
         "ex_steps = 100 // 5 * 3",
         "Twenty batches are in the file, and the model goes through them three times.",
         right=(60, 60.0),
-        wrongs=((20, "one epoch"), (300, "batch"), (1500, "multiplied"), (7, "Count"),
+        wrongs=((20, "one epoch"), (300, "batch"), (100, "of the file"), (1500, "multiplied"),
+                (500, "multiplied"), (7, "Count"),
                 ("sixty", "number"), (True, "number")),
     ),
     Exercise(
@@ -119,6 +125,7 @@ EXERCISES = [
             (lambda rows: min(loss for _, loss in rows), "step"),
             (lambda rows: max(rows, key=lambda row: row[1])[0], "Low"),
             (lambda rows: min(rows, key=lambda row: (row[1], -row[0]))[0], "earlier"),
+            (lambda rows: 15, "another step"),
             (lambda rows: None, "return"),
         ),
     ),
@@ -139,6 +146,8 @@ EXERCISES = [
             (lambda t, v: len(t) > 1 and t[-1] < t[-2], "learning"),
             (lambda t, v: len(t) > 1 and v[-1] > min(v) and t[-1] < t[-2], "last"),
             (lambda t, v: t[-1] < t[-2] and v[-1] > v[-2], "IndexError"),
+            (_gap_grows, "In the last epoch"),
+            (lambda t, v: len(t) < 2 or (t[-1] < t[-2] and v[-1] > v[-2]), "One epoch"),
             (lambda t, v: False, "sign"),
             (lambda t, v: 1, "True or False"),
         ),
@@ -167,6 +176,8 @@ EXERCISES = [
             (lambda losses, patience: 0, "another one"),
             (lambda losses, patience: 2, "no reason"),
             (_stop_if_equal_counts, "only equals"),
+            (lambda losses, patience: min(_right_stop(losses, patience), len(losses) - 2),
+             "falls to the end"),
             (lambda losses, patience: None, "return"),
         ),
     ),

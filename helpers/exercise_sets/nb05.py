@@ -198,6 +198,7 @@ EXERCISES = [
             (lambda rank, n: math.log(n / rank), "natural"),
             (lambda rank, n: n / rank, "logarithm"),
             (lambda rank, n: math.log2(rank), "whole space"),
+            (lambda rank, n: math.log2(n - rank), "another one"),
             (lambda rank, n: 8, "last of all"),
             (lambda rank, n: "8", "number"),
             (3, "def"),

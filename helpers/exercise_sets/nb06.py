@@ -91,6 +91,14 @@ def _fusion_from_zero(rankings, k=60):
     return sorted(scores, key=scores.get, reverse=True)
 
 
+def _fusion_with_ties_turned(rankings, k=60):
+    scores = {name: 0 for ranking in rankings for name in ranking}
+    for ranking in rankings:
+        for rank, name in enumerate(ranking, 1):
+            scores[name] += 1 / (k + rank)
+    return sorted(scores, key=scores.get)[::-1]
+
+
 SOLUTION_FUSION = """\
 def ex_fuse(rankings, k=60):
     scores = {}
@@ -129,6 +137,7 @@ EXERCISES = [
             (lambda ranks, k: sum(r is not None and r < k for r in ranks) / len(ranks), "<="),
             (lambda ranks, k: sum(r is not None for r in ranks) / len(ranks), "below"),
             (lambda ranks, k: 0.5, "written into"),
+            (lambda ranks, k: 1.0, "another one"),
             (lambda ranks, k: sum(r <= k for r in ranks) / len(ranks), "TypeError"),
         ),
     ),
@@ -149,6 +158,8 @@ EXERCISES = [
             (lambda a, b: abs(_cosine_solution(a, b)), "-1"),
             (lambda a, b: _dot(a, b) / (math.hypot(*a) * math.hypot(*b)), "ZeroDivisionError"),
             (lambda a, b: 1.0, "right angle"),
+            (lambda a, b: _dot(a, b) / sum(x * x for x in a), "of one direction"),
+            (lambda a, b: _cosine_solution(a, b) if any(a) else 1.0, "no direction"),
         ),
     ),
     Exercise(
@@ -168,6 +179,7 @@ EXERCISES = [
             (lambda rankings, k: [(name, 1) for name in rankings[0]], "without"),
             (lambda rankings, k: [name for r in rankings for name in r], "twice"),
             (_fusion_from_zero, "ZeroDivisionError"),
+            (_fusion_with_ties_turned, "ties"),
             (lambda rankings, k: None, "return"),
         ),
     ),
