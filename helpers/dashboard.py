@@ -39,7 +39,7 @@ from helpers.widgets import (
 
 ROWS = 8  # lines of the lists of files and jobs
 AUTO = "auto"
-LOSS, ACCURACY = "loss", "accuracy"
+COLUMNS = {"loss": "train_loss", "validation loss": "valid_loss", "accuracy": "train_accuracy"}
 WRAP = widgets.Layout(flex_flow="row wrap")
 LABELLED = {"description_width": "13em"}
 
@@ -281,8 +281,8 @@ class NewJobTab:
 class JobsTab:
     """Jobs: choose one for its details, several to lay their curves over each other.
 
-    `measure` switches between loss and token accuracy, `detailed` says which of the chosen jobs the
-    messages and checkpoints are of, and `more` lists older jobs.
+    `measure` switches between training loss, validation loss and token accuracy, `detailed` says
+    which of the chosen jobs the messages and checkpoints are of, and `more` lists older jobs.
     """
 
     def __init__(self, client: openai.OpenAI):
@@ -302,7 +302,7 @@ class JobsTab:
         self.more, self.count = older["more"], widgets.Label()
         self.bar = widgets.IntProgress(min=0, max=1, description="steps", layout=WIDE)
         self.facts = widgets.HTML(layout=WIDE)  # not a live region: it changes twice a second
-        self.measure = widgets.ToggleButtons(options=[LOSS, ACCURACY], description="Curve")
+        self.measure = widgets.ToggleButtons(options=list(COLUMNS), description="Curve")
         self.curve = widgets.Image(
             format="png", layout=widgets.Layout(width="650px", max_width="100%")
         )
@@ -391,25 +391,29 @@ class JobsTab:
         self.refresh()
 
     def histories(self) -> dict[str, pd.DataFrame]:
-        """The losses and accuracies of each chosen job that has any, by what tells it apart."""
+        """The losses and accuracies of each chosen job that reports what `measure` asks for, by
+        what tells the job apart."""
         names = labels([self.known[job_id] for job_id in self._chosen()])
         found = {
             name: jobs.loss_history(self.events.get(job_id, [])) for job_id, name in names.items()
         }
-        return {name: history for name, history in found.items() if len(history)}
+        column = COLUMNS[self.measure.value]
+        return {name: history for name, history in found.items() if history[column].notna().any()}
 
     def figure(self):
-        """One job's curves, or the training curves of several over each other; None without any."""
+        """One job's curves, or one curve of each of several over each other; None without any."""
         for job_id in self.list.value:
             self._fetch(job_id)
         return self._curves()
 
     def sentence(self) -> str:
         """What the figure shows, in words."""
+        describe = plots.describe_losses
+        if self.measure.value == "accuracy":
+            describe = plots.describe_accuracy
         found = self.histories().items()
-        accuracy = self.measure.value == ACCURACY
-        describe = plots.describe_accuracy if accuracy else plots.describe_losses
-        return "; ".join(f"{name}: {describe(history)}" for name, history in found)
+        said = "; ".join(f"{name}: {describe(history)}" for name, history in found)
+        return said or f"No chosen job has reported its {self.measure.value}."
 
     def table(self) -> pd.DataFrame:
         """The latest jobs as a table, the newest first."""
@@ -491,18 +495,19 @@ class JobsTab:
 
     def _curves(self):
         """The chosen jobs' curves, with the axis fixed where all of them say how long they are."""
-        found, accuracy = self.histories(), self.measure.value == ACCURACY
+        found, measure = self.histories(), self.measure.value
         if not found:
             return None
         drawn = (self.events.get(job_id, []) for job_id in self._chosen())
         totals = [known_total(events) for events in drawn if jobs.metrics_of(events)]
         total = max(totals) if all(totals) else None
         if len(found) == 1:
-            draw = plots.accuracy_curves if accuracy else plots.loss_curves
+            draw = plots.accuracy_curves if measure == "accuracy" else plots.loss_curves
             return draw(next(iter(found.values())), total_steps=total)
-        title = f"Training {'accuracy' if accuracy else 'loss'} of {len(found)} jobs"
-        column = "train_accuracy" if accuracy else "train_loss"
-        return plots.compare_losses(found, title, column, total)
+        title = f"{measure.capitalize()} of {len(found)} jobs"
+        if measure != "validation loss":
+            title = f"Training {measure} of {len(found)} jobs"
+        return plots.compare_losses(found, title, COLUMNS[measure], total)
 
     def _draw_one(self, job_id: str) -> None:
         events = self.events.get(job_id, [])

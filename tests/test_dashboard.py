@@ -300,6 +300,25 @@ def test_the_curve_switches_to_accuracy_and_its_axis_spans_the_whole_job():
     assert bytes(tab.curve.value) not in (b"", loss)
 
 
+def test_validation_losses_are_compared_of_those_jobs_that_report_them():
+    known, events = [], {}
+    for number, name in enumerate(("one", "two", "blind"), start=1):
+        known.append(a_job(name))
+        events[f"ftjob-{name}"] = some_events(name, 4)
+        for event in events[f"ftjob-{name}"]:
+            if event.data and name != "blind":
+                event.data["valid_loss"] = float(number)
+    tab = dashboard.JobsTab(Provider(known, events))
+    tab.list.value = tuple(events)
+    tab.measure.value = "validation loss"
+    axes = tab.figure().axes[0]
+    assert [set(line.get_ydata()) for line in axes.lines] == [{1.0}, {2.0}]
+    assert "blind" not in tab.sentence()
+    tab.list.value = ("ftjob-blind",)
+    assert tab.figure() is None
+    assert tab.caption.value == "No chosen job has reported its validation loss."
+
+
 def test_several_jobs_share_an_axis_as_long_as_the_longest_if_all_say_how_long_they_are():
     known = [a_job("one"), a_job("two")]
     events = {"ftjob-one": some_events("one", 3, 40), "ftjob-two": some_events("two", 5, 90)}

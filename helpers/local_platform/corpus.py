@@ -21,6 +21,10 @@ CORPUS = Path(__file__).resolve().parents[2] / "data" / "base_model" / "corpus"
 EMOJI = (CORPUS / "emoji.txt").read_text(encoding="utf-8").split()
 PROMPTS = json.loads((CORPUS / "prompts.json").read_text(encoding="utf-8"))
 UNKNOWN = "I don't know."
+SMALL_WORDS = {"the", "and", "for", "are", "was", "were", "does", "did", "what", "which", "who",
+               "when", "where", "how", "why", "with", "from", "that", "this", "there", "their",
+               "they", "them", "its", "you", "your", "can", "may", "must", "will", "has", "have",
+               "had", "not", "any", "one", "much", "many", "long"}  # fmt: skip
 NUMBER = re.compile(r"(?<![\w.,:])\d{1,3}(?![\w.,:]\d|\w)")
 
 # Share of the training documents that each maker gets; found by reading samples, not tuned.
@@ -32,15 +36,15 @@ MIX = {
     "styled_mail": 10,
     "lively_mail": 5,
     "points_of_mail": 7,
-    "answer_from_facts": 14,
-    "answer_from_deeds": 18,
+    "answer_from_facts": 11,
+    "answer_from_deeds": 25,
     "answer_from_context": 26,
     "answer_from_sentences": 4,
     "answer_without_context": 3,
-    "fields_of_message": 24,
-    "parts_of_messages": 9,
+    "fields_of_message": 25,
+    "parts_of_messages": 14,
     "copy": 4,
-    "look_up": 11,
+    "look_up": 7,
 }
 
 
@@ -80,6 +84,7 @@ def load_sources(prose_path: Path | None = None, folder: Path = CORPUS) -> Sourc
     words = json.loads((folder / "lexicon.json").read_text(encoding="utf-8"))
     words["orders"] = json.loads((folder / "orders.json").read_text(encoding="utf-8"))
     words["messages"] = _lines(folder / "messages.jsonl")
+    words["attributes"] = json.loads((folder / "attributes.json").read_text(encoding="utf-8"))
     words["exchangeable"] = _exchangeable(words)
     mails = _lines(folder / "mails.jsonl")
     casual = [row["text"] for row in _lines(folder / "casual.jsonl")]
@@ -90,7 +95,7 @@ def load_sources(prose_path: Path | None = None, folder: Path = CORPUS) -> Sourc
         mails=mails,
         styled=_lines(folder / "styled.jsonl"),
         casual=casual,
-        contexts=_lines(folder / "contexts.jsonl"),
+        contexts=[_weighed(piece) for piece in _lines(folder / "contexts.jsonl")],
         statements=words["clauses"]
         + [s for text in written + casual for s in grammar.statements(text)],
         prose=prose,
@@ -224,7 +229,7 @@ def _answer_from_deeds(sources: Sources, rng: random.Random) -> Document:
     turns = []
     for number, fact in enumerate(told):
         turns.append((rng.choice(fact.questions), context[number]))
-        if len(told) > 1 and rng.random() < 0.2:  # the deed is told, but not the part asked for
+        if len(told) > 1 and rng.random() < 0.25:  # the deed is told, but not the part asked for
             turns[-1] = (rng.choice(fact.unanswered), UNKNOWN)
     if len(told) > 1 and rng.random() < 0.3:
         gone = rng.randrange(len(told))
@@ -247,20 +252,40 @@ def _answer_from_context(sources: Sources, rng: random.Random) -> Document:
     sentences = piece["context"]
     alone = rng.random() < 0.4
     kept = set(rng.sample(range(len(sentences)), 1 if alone else rng.randint(2, len(sentences))))
-    known = [(question, sentences[holder]) for question, holder in piece["qa"] if holder in kept]
+    known, weights = [], []
+    for (question, holder), weight in zip(piece["qa"], piece["weights"], strict=True):
+        if holder in kept:
+            known.append((question, sentences[holder]))
+            weights.append(weight**0.5 if alone else weight)
     if alone:
         asked = [question for question, _ in stray["qa"]]
     else:
         asked = [question for question, holder in piece["qa"] if holder not in kept]
         asked += piece["unknown"]
     lacking = [(question, UNKNOWN) for question in asked]
+    unknown = 0.03 if alone else 0.35
     turns = [
-        rng.choice(lacking if rng.random() < (0.06 if alone else 0.35) else known) for _ in range(6)
+        rng.choice(lacking) if rng.random() < unknown else rng.choices(known, weights)[0]
+        for _ in range(6)
     ]
     context = [sentence for number, sentence in enumerate(sentences) if number in kept]
     if rng.random() < 0.3:
         rng.shuffle(context)
     return _context_task(context, turns, sources.words, rng)
+
+
+def _weighed(piece: dict) -> dict:
+    """The context with a weight for each of its questions: small where the answer has none of its
+    words ("Do they sell umbrellas?" - "It may rain"), for a small model takes that for unknown."""
+    stems = [_stems(sentence) for sentence in piece["context"]]
+    weights = [1.0 if _stems(question) & stems[holder] else 0.3 for question, holder in piece["qa"]]
+    return {**piece, "weights": weights}
+
+
+def _stems(text: str) -> set[str]:
+    """The first four letters of the words that carry meaning."""
+    words = re.findall(r"[a-z0-9]+", text.lower())
+    return {word[:4] for word in words if len(word) > 2 and word not in SMALL_WORDS}
 
 
 def _answer_from_sentences(sources: Sources, rng: random.Random) -> Document:

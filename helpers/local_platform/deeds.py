@@ -45,6 +45,7 @@ class Subject:
 
     full: str
     short: str
+    kind: str
 
     def named(self, rng: random.Random) -> str:
         """Either name, the short one more often."""
@@ -66,23 +67,26 @@ def subject(words: dict, rng: random.Random) -> Subject:
     def pick(key: str) -> str:
         return rng.choice(words[key])
 
-    kind = rng.choice([pick("places"), pick("places"), pick("products"), pick("nouns") + " club"])
+    kind = rng.choice(["place", "place", "product", "club"])
+    noun = {"place": pick("places"), "product": pick("products"), "club": f"{pick('nouns')} club"}
+    name = noun[kind]
     full = rng.choice(
         [
-            f"the {kind} of {pick('towns')}",
-            f"the {kind} of {grammar.invented(rng)}",
-            f"the {kind} in {pick('streets')}",
-            f"the {pick('brandlike')} {kind}",
-            f"the {grammar.invented(rng)} {kind}",
-            f"the {pick('adjectives')} {kind}",
+            f"the {name} of {pick('towns')}",
+            f"the {name} of {grammar.invented(rng)}",
+            f"the {name} in {pick('streets')}",
+            f"the {pick('brandlike')} {name}",
+            f"the {grammar.invented(rng)} {name}",
+            f"the {pick('adjectives')} {name}",
         ]
     )
-    return Subject(full, f"the {kind}")
+    return Subject(full, f"the {name}", kind)
 
 
 def facts(about: Subject, words: dict, rng: random.Random, count: int) -> list[Fact]:
-    """That many statements about one thing; deeds most often, then sizes, numbers and rules."""
-    makers = [_deed, _deed, _deed, _deed, _size, _number, _material, _called, _rule, _without]
+    """That many statements about one thing; deeds and attributes most often."""
+    makers = [_deed, _deed, _deed, _deed, _attribute, _attribute, _attribute]
+    makers += [_size, _number, _material, _called, _rule, _without]
     return [rng.choice(makers)(about, words, rng) for _ in range(count)]
 
 
@@ -203,6 +207,28 @@ def _part(kind: str, words: dict, rng: random.Random) -> str:
     return rng.choice(choices[kind])
 
 
+def _attribute(about: Subject, words: dict, rng: random.Random) -> Fact:
+    """What may be asked of any place, product or club, of a part of it, or of somebody there: its
+    price, owner, age. Not answered by it is a question on another attribute of the same thing."""
+    whole = about.named(rng)
+    kind, named = rng.choice(
+        [
+            (about.kind, whole),
+            (about.kind, whole),
+            ("part", f"the {rng.choice(words['nouns'])} of {whole}"),
+            ("part", f"the {rng.choice(words['adjectives'])} {rng.choice(words['nouns'])}"),
+            ("person", f"the {rng.choice(words['roles'])} of {whole}"),
+        ]
+    )
+    told, other = rng.sample(list(words["attributes"][kind].values()), 2)
+    values = {**grammar.slots(words, rng), "t": named, "T": named}
+    statement = grammar.put(rng.choice(told["s"]), values)
+    questions, unanswered = (
+        [frame.replace("{t}", named) for frame in attribute["q"]] for attribute in (told, other)
+    )
+    return _fact(statement, questions, unanswered)
+
+
 def _size(about: Subject, words: dict, rng: random.Random) -> Fact:
     unit, size = rng.choice(SIZES)
     noun = rng.choice(words["nouns"])
@@ -277,5 +303,5 @@ def _fact(statement: str, questions: list[str], unanswered: list[str]) -> Fact:
     def tidy(text: str) -> str:
         return grammar.right_article(" ".join(text.split()))
 
-    asked = tuple(tidy(question.rstrip("?")) + "?" for question in questions)
+    asked = tuple(tidy(question.rstrip("?.")) + "?" for question in questions)
     return Fact(tidy(grammar.upper(statement)), asked, tuple(map(tidy, unanswered)))

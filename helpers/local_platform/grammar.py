@@ -144,6 +144,7 @@ def slots(words: dict, rng: random.Random) -> dict:
         "company": name("companies"),
         "number": _number(rng),
         "number2": str(rng.randint(2, 60)),
+        "year": str(rng.randint(1820, 2025)),
         "day": rng.choice(DAYS),
         "month": rng.choice(MONTHS),
         "colour": pick("colours"),

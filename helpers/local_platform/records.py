@@ -88,26 +88,54 @@ def task(words: dict, rng: random.Random) -> tuple[str, str, dict]:
 def short_tasks(words: dict, rng: random.Random) -> tuple[str, list[tuple[str, object]]]:
     """Several short messages, of each one part of the record asked: (system prompt, turns).
 
-    The things, or the weekday and the time. Half of a record's text decides nothing; here each
-    sentence does.
+    Half of a record's text decides nothing; here each sentence does.
 
     Returns: turns of (message, what answers it, to be written as JSON).
     """
-    _, _, thing_names, date_names = rng.choice(NAMES_OF)
-    turns: list[tuple[str, object]] = []
-    if rng.random() < 0.6:
-        kinds = rng.choices(["order", "return", "repair", "quote", "cancel"], k=rng.randint(3, 6))
-        for spoken, things in (_wish(kind, words, rng) for kind in kinds):
-            listed = [dict(zip(thing_names, thing, strict=True)) for thing in things]
-            turns.append((" ".join(spoken), listed))
-        return f"Write the things as JSON: {', '.join(thing_names)}.", turns
+    makers = [_short_wishes, _short_dates, _single_things, _weekdays]
+    return rng.choices(makers, [30, 20, 30, 20])[0](words, rng)
+
+
+def _short_wishes(words: dict, rng: random.Random):
+    names = rng.choice(NAMES_OF)[2]
+    kinds = rng.choices(["order", "return", "repair", "quote", "cancel"], k=rng.randint(3, 6))
+    turns = []
+    for spoken, things in (_wish(kind, words, rng) for kind in kinds):
+        listed = [dict(zip(names, thing, strict=True)) for thing in things]
+        turns.append((" ".join(spoken), listed))
+    return f"Write the things as JSON: {', '.join(names)}.", turns
+
+
+def _short_dates(words: dict, rng: random.Random):
+    names, turns = rng.choice(NAMES_OF)[3], []
     while len(turns) < 6:
         sent, way = rng.choice(grammar.DAYS), rng.choice([None, None, "home", "pickup"])
         spoken, *when = _appointment(sent, way, words, rng)
         if spoken:
-            date = dict(zip(date_names, when, strict=True))
+            date = dict(zip(names, when, strict=True))
             turns.append((f"Sent on {sent}\n\n{' '.join(spoken)}", date))
-    return f"Write the time as JSON: {', '.join(date_names)}.", turns
+    return f"Write the time as JSON: {', '.join(names)}.", turns
+
+
+def _single_things(words: dict, rng: random.Random):
+    """Of "nine litres of clay" the thing, in the singular; or its number and colour, too."""
+    names, whole = rng.choice(NAMES_OF)[2], rng.random() < 0.4
+    turns = []
+    for _ in range(6 if whole else 10):
+        said, thing = _thing(_product(words, rng), words, rng)
+        turns.append((said, dict(zip(names, thing, strict=True)) if whole else thing[0]))
+    return f"Write the thing as JSON: {', '.join(names if whole else names[:1])}.", turns
+
+
+def _weekdays(words: dict, rng: random.Random):
+    """The weekday that "tomorrow" is: of all that a record asks for the only sum."""
+    turns = []
+    for _ in range(10):
+        sent, ahead = rng.choice(grammar.DAYS), rng.choice(list(AHEAD))
+        phrase, day = (ahead, _counted(sent, ahead)) if rng.random() < 0.5 else _day(sent, rng)
+        said = rng.choice(words["orders"]["day"]).replace("{x}", phrase)
+        turns.append((f"Sent on {sent}\n\n{rng.choice([phrase, grammar.upper(said)])}", day))
+    return "Write the weekday as JSON.", turns
 
 
 def _values(words: dict, rng: random.Random) -> dict:
