@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from helpers.local_platform import deeds, grammar, records
+from helpers.local_platform import attributes, deeds, grammar, records
 
 CORPUS = Path(__file__).resolve().parents[2] / "data" / "base_model" / "corpus"
 EMOJI = (CORPUS / "emoji.txt").read_text(encoding="utf-8").split()
@@ -38,7 +38,8 @@ MIX = {
     "points_of_mail": 7,
     "answer_from_facts": 11,
     "answer_from_deeds": 25,
-    "answer_from_context": 26,
+    "answer_from_context": 24,
+    "answer_on_attributes": 8,
     "answer_from_sentences": 4,
     "answer_without_context": 3,
     "fields_of_message": 25,
@@ -286,6 +287,25 @@ def _stems(text: str) -> set[str]:
     """The first four letters of the words that carry meaning."""
     words = re.findall(r"[a-z0-9]+", text.lower())
     return {word[:4] for word in words if len(word) > 2 and word not in SMALL_WORDS}
+
+
+def _answer_on_attributes(sources: Sources, rng: random.Random) -> Document:
+    """A written context, and of its things what it does not tell; half of that is told then."""
+    whole = rng.choice([piece for piece in sources.contexts if "told" in piece])
+    swapped = {key: whole[key] for key in ("context", "qa", "names", "parts")}
+    piece = _varied(swapped, sources.words, rng)
+    found = attributes.things(piece["names"], piece["parts"], whole["told"])
+    kept = sorted(rng.sample(range(len(piece["context"])), rng.randint(1, len(piece["context"]))))
+    context = [piece["context"][number] for number in kept]
+    turns = [(q, piece["context"][holder]) for q, holder in piece["qa"] if holder in kept]
+    turns = rng.sample(turns, min(len(turns), 2))
+    for statement, question in attributes.ask(found, sources.words, rng):
+        if rng.random() < 0.5:
+            turns.append((question, UNKNOWN))
+        else:
+            turns.append((question, statement))
+            context.insert(rng.randint(1, len(context)), statement)
+    return _context_task(context, turns, sources.words, rng)
 
 
 def _answer_from_sentences(sources: Sources, rng: random.Random) -> Document:
