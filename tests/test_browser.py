@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -139,8 +140,10 @@ def lab(tmp_path_factory):
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     token = secrets.token_hex(8)
-    # The environment of a learner: somebody watches, so the panels are alive.
-    environment = {**os.environ, "WORKBOOK_HEADLESS": "0"}
+    # The environment of a learner: somebody watches, so the panels are alive. The settings of
+    # whoever runs the tests are neither read nor changed.
+    environment = {**os.environ, "WORKBOOK_HEADLESS": "0",
+                   "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings")}  # fmt: skip
     command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root",
                f"--port={port}", f"--IdentityProvider.token={token}", str(folder)]  # fmt: skip
     with (folder / "lab.log").open("w", encoding="utf-8") as log:
@@ -360,6 +363,21 @@ def test_each_panel_reacts_to_mouse_and_keyboard(lab, page):
     advice_follows_the_answers(page, expect)
     costs_follow_the_sliders(page, expect)
     outputs_fit(page, "panels-used")
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_what_panels_say_can_be_read_in_either_theme(lab, page, theme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    place = f"http://127.0.0.1:{lab.port}/lab/api/settings/@jupyterlab/apputils-extension:themes"
+    wish = {"raw": json.dumps({"theme": theme})}
+    assert page.request.put(f"{place}?token={lab.token}", data=wish).ok
+    run_first_cell(page, lab.url("panels"))
+    assert page.evaluate("document.body.dataset.jpThemeName") == theme
+    shoot(page, f"panels-{theme.split()[-1].lower()}")
+    only = {"runOnly": ["color-contrast", "label", "button-name", "image-alt"]}
+    found = Axe().run(page, context=".jp-OutputArea-output", options=only).response["violations"]
+    assert [(fault["id"], node["html"][:200]) for fault in found for node in fault["nodes"]] == []
 
 
 def tokens_are_cut(page, expect) -> None:

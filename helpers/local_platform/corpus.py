@@ -37,9 +37,9 @@ MIX = {
     "lively_mail": 5,
     "points_of_mail": 7,
     "answer_from_facts": 11,
-    "answer_from_deeds": 25,
+    "answer_from_deeds": 22,
     "answer_from_context": 24,
-    "answer_on_attributes": 8,
+    "answer_on_attributes": 11,
     "answer_from_sentences": 4,
     "answer_without_context": 3,
     "fields_of_message": 25,
@@ -230,7 +230,7 @@ def _answer_from_deeds(sources: Sources, rng: random.Random) -> Document:
     turns = []
     for number, fact in enumerate(told):
         turns.append((rng.choice(fact.questions), context[number]))
-        if len(told) > 1 and rng.random() < 0.25:  # the deed is told, but not the part asked for
+        if len(told) > 1 and rng.random() < 0.2:  # the deed is told, but not the part asked for
             turns[-1] = (rng.choice(fact.unanswered), UNKNOWN)
     if len(told) > 1 and rng.random() < 0.3:
         gone = rng.randrange(len(told))
