@@ -236,6 +236,18 @@ def marker_bars(shares: pd.DataFrame, title: str, unit: str = "per cent") -> Fig
     return _titled(figure, axes, title)
 
 
+def share_bars(shares: pd.DataFrame, title: str, unit: str = "per cent") -> Figure:
+    """As `marker_bars`, but of shares with their intervals (`evaluation.Share`): a whisker each."""
+    figure = marker_bars(shares.map(lambda share: share.value).astype(float), title, unit)
+    axes = figure.axes[0]
+    for (_, column), drawn in zip(shares.items(), list(axes.containers), strict=True):
+        middle = [bar.get_x() + bar.get_width() / 2 for bar in drawn]
+        height = [100 * share.value for share in column]
+        reach = 100 * np.array([share.reach for share in column]).T
+        axes.errorbar(middle, height, reach, fmt="none", ecolor="#222222", capsize=3)
+    return figure
+
+
 def cost_curves(
     volume: np.ndarray, costs: Mapping[str, np.ndarray], title: str, unit: str = "calls"
 ) -> Figure:

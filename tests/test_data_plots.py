@@ -128,6 +128,17 @@ def test_jobs_are_compared_on_one_axis_that_stays():
     assert axes.get_ylabel() == "loss, nats per token"
 
 
+def test_each_share_has_a_bar_and_its_interval_as_a_whisker():
+    axes = plots.share_bars(RECALLS, "t").axes[0]
+    bars, whiskers = axes.containers[:2], axes.containers[2:]
+    for (_, shares), drawn, whisker in zip(RECALLS.items(), bars, whiskers, strict=True):
+        segments = whisker.lines[2][0].get_segments()
+        for share, bar, segment in zip(shares, drawn, segments, strict=True):
+            assert bar.get_height() == pytest.approx(100 * share.value)
+            ends = [end for _, end in segment]
+            assert ends == pytest.approx([100 * share.low, 100 * share.high])
+
+
 def contrast(one: str, other: str) -> float:
     """The contrast of two colours, 1 to 21 (WCAG 2.2)."""
 
