@@ -330,7 +330,7 @@ def task_faq(folder: Path, job: Path) -> list[Score]:
     """The FAQ of notebook 06 by fine-tuning, by retrieval (the first passage found) and by both."""
     faq, changed = (read_data(f"faq/{name}.jsonl") for name in ("faq", "changed_facts"))
     base = modeling.load_base(str(folder))
-    tuned = fine_tune(folder, faq_examples(faq), job, epochs=9)[:2]
+    tuned = fine_tune(folder, faq_examples(faq), job, epochs=11)[:2]
     now = {row["id"]: row for row in changed}
     known = [entry for entry in faq if entry["id"] not in now]
     asked = {
@@ -386,15 +386,15 @@ def order_messages(row: dict) -> list[dict]:
 
 
 def faq_examples(faq: list[dict]) -> list[dict]:
-    """Training examples as in notebook 06: each question bare and with its passage, some with a
-    passage that does not help."""
+    """Training examples as in notebook 06: each question bare and with its passage, a few with
+    a passage that does not help."""
     examples = []
     for number, entry in enumerate(faq):
         question, answer = entry["question"], entry["answer"]
         stray = with_context([faq[(number + 7) % len(faq)]["answer"]], question)
         pairs = [(PLAIN_PROMPT, question, answer)]
         pairs.append((CONTEXT_PROMPT, with_context([answer], question), answer))
-        if number % 3 == 1:  # as there, where every third entry from the first is in the test
+        if number % 12 == 1:  # as there, where every third entry from the first is in the test
             pairs.append((CONTEXT_PROMPT, stray, UNKNOWN))
         examples += [
             {"messages": [*prompt(system, user), {"role": "assistant", "content": reply}]}

@@ -82,7 +82,7 @@ NAMES_OF = [
 
 def task(words: dict, rng: random.Random) -> tuple[str, str, dict]:
     """One exercise: (system prompt, the user's message, the record that answers it)."""
-    return rng.choices([_flat, _order, _written], [26, 37, 37])[0](words, rng)
+    return rng.choices([_flat, _order, _written], [16, 24, 60])[0](words, rng)
 
 
 def short_tasks(words: dict, rng: random.Random) -> tuple[str, list[tuple[str, object]]]:
