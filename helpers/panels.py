@@ -225,8 +225,13 @@ class Playground(Panel):
             tick.observe(lambda _: self._lay_out(), names="value")
         self.system = widgets.Textarea(system, description="System", layout=WIDE)
         self.prompt = widgets.Textarea(prompt, description="Prompt", layout=WIDE, rows=5)
-        self.heat = widgets.FloatSlider(0.7, min=0, max=2, step=0.1, description="Temperature")
-        self.longest = widgets.IntSlider(300, min=20, max=800, step=20, description="Max tokens")
+        whole = {"description_width": "initial"}  # else "Temperature" is cut
+        self.heat = widgets.FloatSlider(
+            0.7, min=0, max=2, step=0.1, description="Temperature", style=whole
+        )
+        self.longest = widgets.IntSlider(
+            300, min=20, max=800, step=20, description="Max tokens", style=whole
+        )
         self.button = widgets.Button(description="Ask", tooltip="ask the ticked models")
         self.button.on_click(lambda _: threading.Thread(target=self.ask, daemon=True).start())
         self.said = LiveText(layout=WIDE)
@@ -594,7 +599,7 @@ class CostCalculator(Panel):
         """Work the sums out anew and draw them."""
         found = self.costs()
         self.curve.value = plots.png(self.figure())
-        self.said.value = self.sentence()
+        self.curve.tooltip = self.said.value = self.sentence()
         sums = {name: f"{usd:.5f}" for name, usd in found.items() if name != "break-even"}
         self.sums.value = pd.DataFrame({"USD": sums}).to_html()
 

@@ -27,6 +27,8 @@ def build(target: Path | None = None) -> Path:
             copy = pages / path.relative_to(config.ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
+    (pages / "_static").mkdir()  # whose style sheets Jupyter Book takes up by itself
+    shutil.copyfile(SETTINGS / "course.css", pages / "_static" / "course.css")
     start = "from jupyter_book.cli.main import main; main()"  # it has no __main__ of its own
     command = [sys.executable, "-c", start, "build", str(pages), "--all",
                "--config", str(SETTINGS / "_config.yml"), "--toc", str(SETTINGS / "_toc.yml"),

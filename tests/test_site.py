@@ -47,7 +47,9 @@ def test_axe_finds_no_serious_fault(html):
     faults = {}
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        for path, scheme in product(sorted(html.rglob("*.html")), ("light", "dark")):
+        pages = [path for path in sorted(html.rglob("*.html")) if "<h1" in path.read_text("utf-8")]
+        assert len(pages) > len(NOTEBOOKS)  # the others only lead on to one of these
+        for path, scheme in product(pages, ("light", "dark")):
             page = browser.new_page(color_scheme=scheme)
             page.goto(path.as_uri())
             for fault in Axe().run(page).response["violations"]:
