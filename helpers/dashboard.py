@@ -481,8 +481,7 @@ class JobsTab:
         self.curve.layout.display = "none" if figure is None else None
         if figure is not None:
             self.curve.value = plots.png(figure)
-        self.curve.tooltip = self.sentence()
-        self.caption.value = safe(self.curve.tooltip)
+        self.caption.value = safe(self.sentence())
         options = [(name, job_id) for job_id, name in names.items()]
         if options != list(self.detailed.options):
             kept = self.detailed.value

@@ -599,7 +599,7 @@ class CostCalculator(Panel):
         """Work the sums out anew and draw them."""
         found = self.costs()
         self.curve.value = plots.png(self.figure())
-        self.curve.tooltip = self.said.value = self.sentence()
+        self.said.value = self.sentence()
         sums = {name: f"{usd:.5f}" for name, usd in found.items() if name != "break-even"}
         self.sums.value = pd.DataFrame({"USD": sums}).to_html()
 

@@ -237,7 +237,6 @@ class JobPanel:
         ended = job.status in jobs.FINISHED
         if len(history) and (ended or time.monotonic() - self._drawn >= REDRAW):
             self.curve.value = plots.png(self.figure())
-            self.curve.tooltip = self.sentence()  # the only name that the widget's picture can have
             self._drawn = time.monotonic()
 
     def act(self, action: str) -> None:
