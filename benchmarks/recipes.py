@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from pathlib import Path
 
 from helpers.local_platform import evaluate, pretrain
@@ -36,8 +35,7 @@ SHOWN = {  # the scores that the table shows, by the start of their name
 
 def work(options) -> float:
     """Multiplications a token: the weights of all layers and of the output, each used once."""
-    inner = math.ceil(options.width * 8 / 3 / 32) * 32
-    layer = 4 * options.width**2 + 3 * options.width * inner
+    layer = 4 * options.width**2 + 3 * options.width * pretrain.inner_width(options.width)
     return options.layers * layer + options.vocabulary * options.width
 
 

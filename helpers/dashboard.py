@@ -39,7 +39,8 @@ from helpers.widgets import (
 
 ROWS = 8  # lines of the lists of files and jobs
 AUTO = "auto"
-COLUMNS = {"loss": "train_loss", "validation loss": "valid_loss", "accuracy": "train_accuracy"}
+LOSS, VALIDATION, ACCURACY = "loss", "validation loss", "accuracy"
+COLUMNS = {LOSS: "train_loss", VALIDATION: "valid_loss", ACCURACY: "train_accuracy"}
 WRAP = widgets.Layout(flex_flow="row wrap")
 LABELLED = {"description_width": "13em"}
 
@@ -408,10 +409,9 @@ class JobsTab:
 
     def sentence(self) -> str:
         """What the figure shows, in words."""
-        describe = plots.describe_losses
-        if self.measure.value == "accuracy":
-            describe = plots.describe_accuracy
         found = self.histories().items()
+        accuracy = self.measure.value == ACCURACY
+        describe = plots.describe_accuracy if accuracy else plots.describe_losses
         said = "; ".join(f"{name}: {describe(history)}" for name, history in found)
         return said or f"No chosen job has reported its {self.measure.value}."
 
@@ -502,11 +502,10 @@ class JobsTab:
         totals = [known_total(events) for events in drawn if jobs.metrics_of(events)]
         total = max(totals) if all(totals) else None
         if len(found) == 1:
-            draw = plots.accuracy_curves if measure == "accuracy" else plots.loss_curves
+            draw = plots.accuracy_curves if measure == ACCURACY else plots.loss_curves
             return draw(next(iter(found.values())), total_steps=total)
-        title = f"{measure.capitalize()} of {len(found)} jobs"
-        if measure != "validation loss":
-            title = f"Training {measure} of {len(found)} jobs"
+        shown = measure if measure == VALIDATION else f"training {measure}"
+        title = f"{shown.capitalize()} of {len(found)} jobs"
         return plots.compare_losses(found, title, COLUMNS[measure], total)
 
     def _draw_one(self, job_id: str) -> None:

@@ -82,7 +82,8 @@ def _redact(answer: object) -> None:
     nested = returned(answer, "To Ann Lee, Hill Row 3", {"Ann": "{User}", "Ann Lee": "{Name}"})
     if "{User}" in nested:
         raise Wrong("'Ann Lee' was torn apart by 'Ann'. Begin with the longest.")
-    if returned(answer, "It costs 3.50, not 3150.", {"3.50": "{Price}"}).count("{Price}") != 1:
+    priced = returned(answer, "It costs 3.50 (net), not 3150.", {"3.50": "{Price}"})
+    if priced != "It costs {Price} (net), not 3150.":
         raise Wrong("A point in what is sought has to be a point. Have you used `re.escape`?")
 
 

@@ -55,10 +55,14 @@ def ask(found: list[Thing], words: dict, rng: random.Random) -> list[tuple[str, 
     return pairs
 
 
-def _told(frame: str, thing: Thing, words: dict, rng: random.Random) -> str:
-    """The statement with its slots filled; "it" now and then for what the context is about."""
-    if thing.kind not in ("part", "person") and rng.random() < 0.25:
-        frame = re.sub(r"^\{T\}", "It", frame)
-    name = rng.choice(thing.names)
+def tell(frame: str, name: str, words: dict, rng: random.Random) -> str:
+    """The statement about what has that name, its slots filled."""
     values = {**grammar.slots(words, rng), "T": name, "t": name}
     return grammar.right_article(grammar.put(frame, values))
+
+
+def _told(frame: str, thing: Thing, words: dict, rng: random.Random) -> str:
+    """The statement; "it" now and then for what the context is about."""
+    if thing.kind not in ("part", "person") and rng.random() < 0.25:
+        frame = re.sub(r"^\{T\}", "It", frame)
+    return tell(frame, rng.choice(thing.names), words, rng)

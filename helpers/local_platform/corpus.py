@@ -68,6 +68,7 @@ class Sources:
     styled: list
     casual: list
     contexts: list
+    described: list  # those contexts that say what they tell of their things
     statements: list
     prose: list = field(default_factory=list)
 
@@ -88,6 +89,7 @@ def load_sources(prose_path: Path | None = None, folder: Path = CORPUS) -> Sourc
     words["attributes"] = json.loads((folder / "attributes.json").read_text(encoding="utf-8"))
     words["exchangeable"] = _exchangeable(words)
     mails = _lines(folder / "mails.jsonl")
+    contexts = [_weighed(piece) for piece in _lines(folder / "contexts.jsonl")]
     casual = [row["text"] for row in _lines(folder / "casual.jsonl")]
     written = [paragraph for mail in mails for paragraph in mail["mail"].split("\n\n")]
     return Sources(
@@ -96,7 +98,8 @@ def load_sources(prose_path: Path | None = None, folder: Path = CORPUS) -> Sourc
         mails=mails,
         styled=_lines(folder / "styled.jsonl"),
         casual=casual,
-        contexts=[_weighed(piece) for piece in _lines(folder / "contexts.jsonl")],
+        contexts=contexts,
+        described=[piece for piece in contexts if "told" in piece],
         statements=words["clauses"]
         + [s for text in written + casual for s in grammar.statements(text)],
         prose=prose,
@@ -291,7 +294,7 @@ def _stems(text: str) -> set[str]:
 
 def _answer_on_attributes(sources: Sources, rng: random.Random) -> Document:
     """A written context, and of its things what it does not tell; half of that is told then."""
-    whole = rng.choice([piece for piece in sources.contexts if "told" in piece])
+    whole = rng.choice(sources.described)
     swapped = {key: whole[key] for key in ("context", "qa", "names", "parts")}
     piece = _varied(swapped, sources.words, rng)
     found = attributes.things(piece["names"], piece["parts"], whole["told"])

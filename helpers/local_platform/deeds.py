@@ -13,7 +13,7 @@ import random
 import re
 from dataclasses import dataclass
 
-from helpers.local_platform import grammar
+from helpers.local_platform import attributes, grammar
 
 OFTEN = ["once a year", "twice a week", "three times a day", "every morning", "every other week",
          "at every full moon", "only once", "now and then", "four times an hour"]  # fmt: skip
@@ -68,8 +68,7 @@ def subject(words: dict, rng: random.Random) -> Subject:
         return rng.choice(words[key])
 
     kind = rng.choice(["place", "place", "product", "club"])
-    noun = {"place": pick("places"), "product": pick("products"), "club": f"{pick('nouns')} club"}
-    name = noun[kind]
+    name = f"{pick('nouns')} club" if kind == "club" else pick(f"{kind}s")
     full = rng.choice(
         [
             f"the {name} of {pick('towns')}",
@@ -221,8 +220,7 @@ def _attribute(about: Subject, words: dict, rng: random.Random) -> Fact:
         ]
     )
     told, other = rng.sample(list(words["attributes"][kind].values()), 2)
-    values = {**grammar.slots(words, rng), "t": named, "T": named}
-    statement = grammar.put(rng.choice(told["s"]), values)
+    statement = attributes.tell(rng.choice(told["s"]), named, words, rng)
     questions, unanswered = (
         [frame.replace("{t}", named) for frame in attribute["q"]] for attribute in (told, other)
     )
@@ -303,5 +301,9 @@ def _fact(statement: str, questions: list[str], unanswered: list[str]) -> Fact:
     def tidy(text: str) -> str:
         return grammar.right_article(" ".join(text.split()))
 
-    asked = tuple(tidy(question.rstrip("?.")) + "?" for question in questions)
-    return Fact(tidy(grammar.upper(statement)), asked, tuple(map(tidy, unanswered)))
+    # All in one form, or the form would tell which have an answer.
+    asked, not_told = (
+        tuple(tidy(grammar.upper(question.rstrip("?."))) + "?" for question in some)
+        for some in (questions, unanswered)
+    )
+    return Fact(tidy(grammar.upper(statement)), asked, not_told)

@@ -175,7 +175,7 @@ def build_model(options, tokenizer) -> PreTrainedModel:
         "vocab_size": len(tokenizer),
         "hidden_size": options.width,
         "num_hidden_layers": options.layers,
-        "intermediate_size": math.ceil(options.width * 8 / 3 / 32) * 32,
+        "intermediate_size": inner_width(options.width),
         "num_attention_heads": heads,
         "num_key_value_heads": heads,
         "max_position_embeddings": options.context,
@@ -195,6 +195,11 @@ def build_model(options, tokenizer) -> PreTrainedModel:
     if options.start == "embeddings":
         warm_start.borrow_embeddings(model, tokenizer)
     return model
+
+
+def inner_width(width: int) -> int:
+    """The width inside the gated MLP: 8/3 of the model's, rounded up to a multiple of 32."""
+    return math.ceil(width * 8 / 3 / 32) * 32
 
 
 def build_optimisers(model, options) -> list[torch.optim.Optimizer]:

@@ -86,7 +86,8 @@ def test_what_a_deed_does_not_tell_is_not_in_its_statement(sources):
         for fact in deeds.facts(about, sources.words, rng, 3):
             assert fact.questions
             assert not set(fact.questions) & set(fact.unanswered)
-            assert all(q.endswith("?") for q in fact.questions)
+            assert all(q[0].isupper() and q.endswith("?") for q in fact.questions)
+            assert all(q[0].isupper() and q.endswith("?") for q in fact.unanswered)
 
 
 def test_the_values_of_a_record_stand_in_its_message(sources):
