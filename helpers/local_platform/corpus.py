@@ -11,6 +11,7 @@ import gzip
 import json
 import random
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,7 +39,7 @@ MIX = {
     "points_of_mail": 7,
     "answer_from_facts": 11,
     "answer_from_deeds": 22,
-    "answer_from_context": 24,
+    "answer_from_context": 30,
     "answer_on_attributes": 11,
     "answer_from_sentences": 4,
     "answer_without_context": 3,
@@ -88,6 +89,7 @@ def load_sources(prose_path: Path | None = None, folder: Path = CORPUS) -> Sourc
     words["messages"] = _lines(folder / "messages.jsonl")
     words["attributes"] = json.loads((folder / "attributes.json").read_text(encoding="utf-8"))
     words["exchangeable"] = _exchangeable(words)
+    words["rare"] = _rare(prose)
     mails = _lines(folder / "mails.jsonl")
     contexts = [_weighed(piece) for piece in _lines(folder / "contexts.jsonl")]
     casual = [row["text"] for row in _lines(folder / "casual.jsonl")]
@@ -119,6 +121,13 @@ def documents(sources: Sources, seed: int) -> Iterator[Document]:
 def _lines(path: Path) -> list[dict]:
     text = path.read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines() if line.strip()]
+
+
+def _rare(texts: list[str]) -> list[str]:
+    """Words that the texts have four times at most and that may be nouns in the singular."""
+    counts = Counter(word for text in texts for word in re.findall(r"\b[a-z]{5,12}\b", text))
+    common = re.compile(r".*(s|ly|ed|ing|ful|ous)")
+    return sorted(w for w, count in counts.items() if count < 5 and not common.fullmatch(w))
 
 
 def _prose(sources: Sources, rng: random.Random) -> Document:
@@ -240,7 +249,8 @@ def _answer_from_deeds(sources: Sources, rng: random.Random) -> Document:
         del context[gone]
         turns[gone] = (rng.choice(told[gone].questions), UNKNOWN)
     rng.shuffle(context)
-    turns = [(deeds.point_at(question, about, rng), answer) for question, answer in turns]
+    names = about.full, about.short
+    turns = [(grammar.point_at(question, names, rng), answer) for question, answer in turns]
     return _context_task(context, turns, sources.words, rng)
 
 
@@ -272,6 +282,8 @@ def _answer_from_context(sources: Sources, rng: random.Random) -> Document:
         rng.choice(lacking) if rng.random() < unknown else rng.choices(known, weights)[0]
         for _ in range(6)
     ]
+    if "names" in piece:
+        turns = [(grammar.point_at(q, piece["names"], rng), answer) for q, answer in turns]
     context = [sentence for number, sentence in enumerate(sentences) if number in kept]
     if rng.random() < 0.3:
         rng.shuffle(context)
@@ -279,10 +291,18 @@ def _answer_from_context(sources: Sources, rng: random.Random) -> Document:
 
 
 def _weighed(piece: dict) -> dict:
-    """The context with a weight for each of its questions: small where the answer has none of its
-    words ("Do they sell umbrellas?" - "It may rain"), for a small model takes that for unknown."""
+    """The context with a weight for each of its questions.
+
+    Small where the answer has none of its words ("Do they sell umbrellas?" - "It may rain"), for a
+    small model takes that for unknown; large where another sentence has as many of them, for only
+    such a question tells a word that matters from a name that all share.
+    """
     stems = [_stems(sentence) for sentence in piece["context"]]
-    weights = [1.0 if _stems(question) & stems[holder] else 0.3 for question, holder in piece["qa"]]
+    weights = []
+    for question, holder in piece["qa"]:
+        shared = [len(_stems(question) & sentence) for sentence in stems]
+        own = shared.pop(holder)
+        weights.append(2.0 if 0 < own <= max(shared, default=0) else 1.0 if own else 0.5)
     return {**piece, "weights": weights}
 
 
@@ -376,7 +396,8 @@ def _copy(sources: Sources, rng: random.Random) -> Document:
     line = ", ".join(things)
     kind = rng.randrange(6)
     if kind == 5:
-        line = " ".join(grammar.invented(rng) for _ in range(rng.randint(2, 6)))
+        line = " ".join(grammar.odd_word(sources.words, rng) for _ in range(rng.randint(2, 6)))
+        line = rng.choice([line, line.title()])
         return _chat("", f"Repeat: {line}", line)
     if kind == 0:
         return _chat("", f"Repeat: {line}", line)
@@ -411,7 +432,7 @@ def _look_up(sources: Sources, rng: random.Random) -> Document:
         return _chat("", f"Repeat the lines from last to first:\n{shown}", "\n".join(lines[::-1]))
     messages: tuple = ()
     for number in range(rng.randint(4, 8)):
-        question, answer = _query(lines, rng)
+        question, answer = _query(lines, sources.words, rng)
         asked = question if number else f"Lines:\n{shown}\n\n{question}"
         messages += ({"role": "user", "content": asked}, {"role": "assistant", "content": answer})
     return Document(messages=messages)
@@ -427,19 +448,19 @@ def _line(sources: Sources, rng: random.Random) -> str:
     return grammar.fill(rng.choice(forms), sources.words, rng)
 
 
-def _query(lines: list[str], rng: random.Random) -> tuple[str, str]:
+def _query(lines: list[str], words: dict, rng: random.Random) -> tuple[str, str]:
     """A question on the lines, and the line that answers it."""
     number = rng.randrange(len(lines))
     if rng.random() < 0.15 and number:
         return f"What comes after: {lines[number - 1]}", lines[number]
-    words = [re.findall(r"[\w-]+", line.lower()) for line in lines]
-    others = {word for place, line in enumerate(words) if place != number for word in line}
-    own = [word for word in words[number] if word not in others and len(word) > 2]
+    said = [re.findall(r"[\w-]+", line.lower()) for line in lines]
+    others = {word for place, line in enumerate(said) if place != number for word in line}
+    own = [word for word in said[number] if word not in others and len(word) > 2]
     if not own:
         return f"Line {number + 1}", lines[number]
     hints = rng.sample(own, min(len(own), rng.choice([1, 1, 2, 2, 3])))
-    if rng.random() < 0.12:  # a word that no line has
-        elsewhere = grammar.invented(rng).lower()
+    elsewhere = grammar.odd_word(words, rng)
+    if rng.random() < 0.12 and elsewhere not in (*own, *others):
         return f"Find: {elsewhere}", UNKNOWN
     return f"{rng.choice(['Find', 'Find', 'Which line has'])}: {' '.join(hints)}", lines[number]
 

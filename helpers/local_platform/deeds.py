@@ -72,10 +72,10 @@ def subject(words: dict, rng: random.Random) -> Subject:
     full = rng.choice(
         [
             f"the {name} of {pick('towns')}",
-            f"the {name} of {grammar.invented(rng)}",
+            f"the {name} of {grammar.odd_word(words, rng).capitalize()}",
             f"the {name} in {pick('streets')}",
             f"the {pick('brandlike')} {name}",
-            f"the {grammar.invented(rng)} {name}",
+            f"the {grammar.odd_word(words, rng).capitalize()} {name}",
             f"the {pick('adjectives')} {name}",
         ]
     )
@@ -97,18 +97,6 @@ def mention(fact: Fact, about: Subject, rng: random.Random) -> str:
     part = rf"\bthe ((?:\w+ )?\w+) of {either}(?=[ .])"
     text = re.sub(part, r"its \1", fact.statement, flags=re.I)
     return grammar.upper(re.sub(rf"^{either} (is|has)\b", r"it \1", text, flags=re.I))
-
-
-def point_at(question: str, about: Subject, rng: random.Random) -> str:
-    """The question, now and then with the thing that the text is about named in it.
-
-    Else only questions on the sentences that name the thing would name it, and its name alone would
-    lead to the answer.
-    """
-    named = about.named(rng)
-    if about.short in question or about.full in question or rng.random() < 0.6:
-        return question
-    return f"{question.rstrip('?')} {rng.choice(['of', 'in', 'at', 'at', 'near'])} {named}?"
 
 
 def _deed(about: Subject, words: dict, rng: random.Random) -> Fact:

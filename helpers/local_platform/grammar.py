@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Sequence
 
 DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 MONTHS = [
@@ -134,7 +135,7 @@ def slots(words: dict, rng: random.Random) -> dict:
         return rng.choice(words[key])
 
     def name(key: str) -> str:
-        return invented(rng) if rng.random() < 0.25 else pick(key)
+        return odd_word(words, rng).capitalize() if rng.random() < 0.25 else pick(key)
 
     return {
         "product": pick("products"),
@@ -170,10 +171,13 @@ def slots(words: dict, rng: random.Random) -> dict:
     }
 
 
-def invented(rng: random.Random) -> str:
-    """A name that no list has ("Dravelot"): it can only be copied, piece by piece."""
+def odd_word(words: dict, rng: random.Random) -> str:
+    """A word that no token is, made up ("dravelot") or rare: it is copied piece by piece or not
+    at all."""
+    if words["rare"] and rng.random() < 0.6:
+        return rng.choice(words["rare"])
     parts = [rng.choice(SYLLABLE_STARTS) + rng.choice(SYLLABLE_ENDS) for _ in range(2)]
-    return "".join(parts + [rng.choice(NAME_ENDS)]).capitalize()
+    return "".join(parts + [rng.choice(NAME_ENDS)])
 
 
 def _number(rng: random.Random) -> str:
@@ -236,6 +240,18 @@ def with_s(word: str) -> str:
     if word.endswith("y") and word[-2] not in "aeiou":
         return word[:-1] + "ies"
     return word + ("es" if word.endswith(("s", "x", "ch", "sh", "z")) else "s")
+
+
+def point_at(question: str, names: Sequence[str], rng: random.Random) -> str:
+    """The question, now and then with a name of what the text is about at its end.
+
+    Else only questions on the sentences that hold a name would name it, and the name alone would
+    lead to the answer.
+    """
+    if any(name.lower() in question.lower() for name in names) or rng.random() < 0.6:
+        return question
+    where = rng.choice(["of", "in", "at", "at", "for", "near"])
+    return f"{question.rstrip('?')} {where} {rng.choice(names)}?"
 
 
 def right_article(text: str) -> str:

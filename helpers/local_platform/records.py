@@ -82,7 +82,7 @@ NAMES_OF = [
 
 def task(words: dict, rng: random.Random) -> tuple[str, str, dict]:
     """One exercise: (system prompt, the user's message, the record that answers it)."""
-    return rng.choices([_flat, _order, _written], [16, 24, 60])[0](words, rng)
+    return rng.choices([_flat, _order, _written], [15, 40, 45])[0](words, rng)
 
 
 def short_tasks(words: dict, rng: random.Random) -> tuple[str, list[tuple[str, object]]]:
@@ -142,8 +142,9 @@ def _values(words: dict, rng: random.Random) -> dict:
     slot = grammar.slots(words, rng)
     phone = rng.choice(["555-01{:02d}", "01632 960{:03d}", "555 01{:02d}"])
     house = f"{rng.randint(1, 120)} {slot['street']}"
+    odd = grammar.odd_word(words, rng).capitalize()
     return {
-        "name": slot["person"],
+        "name": slot["person"] if rng.random() < 0.6 else f"{rng.choice(words['people'])} {odd}",
         "product": slot["product"],
         "town": slot["town"],
         "day": slot["day"],
@@ -176,26 +177,64 @@ def _order(words: dict, rng: random.Random) -> tuple[str, str, dict]:
     said, values = words["orders"], _values(words, rng)
     kind = rng.choice(["order", "order", "order", "return", "repair", "quote", "cancel"])
     spoken, things = _wish(kind, words, rng)
-    who = values["name"] if rng.random() < 0.6 else None
-    phone = values["phone"] if rng.random() < 0.4 else None
     sent = rng.choice(grammar.DAYS)
     way = rng.choice([None, None, "home", "pickup"])
-    when, day, time = _appointment(sent, way, words, rng)
+    if kind in ("return", "repair") and way == "pickup":  # these are brought to the shop
+        way = None
+    when, day, time = _appointment(sent, way, words, rng, kind)
     spoken += when
     if rng.random() < 0.15:
         past = rng.choice(said["past"])
         past = grammar.upper(past.replace("{x}", f"on {values['day']}"))
         spoken.insert(rng.choice([0, len(spoken)]), past)
     spoken += rng.sample(said["idle"], rng.choice([0, 0, 1, 1, 2]))
-    if who and phone and rng.random() < 0.6:
-        last = rng.choice(said["name_phone"]).replace("{x}", who).replace("{y}", phone)
-        spoken.append(last)
-    else:
-        spoken += [rng.choice(said["name"]).replace("{x}", who)] if who else []
-        spoken += [rng.choice(said["phone"]).replace("{x}", phone)] if phone else []
-    if rng.random() < 0.25:  # name first, or the idle talk
+    signed, who = _signed(values["phone"], words, rng)
+    spoken += signed
+    if rng.random() < 0.2:  # name first, or the idle talk
         spoken = spoken[-1:] + spoken[:-1]
-    return _record(sent, " ".join(spoken), (kind, (who, phone), things, (day, time), way), rng)
+    return _record(sent, " ".join(spoken), (kind, who, things, (day, time), way), rng)
+
+
+def _signed(phone: str, words: dict, rng: random.Random) -> tuple[list[str], tuple]:
+    """How the customer is named, and (name, phone), each None where it is not said."""
+    said, (written, name) = words["orders"], _customer(words, rng)
+    named, called = rng.random() < 0.6, rng.random() < 0.4
+    if named and called and rng.random() < 0.7:
+        frame = "{x}, {y}" if rng.random() < 0.3 else rng.choice(said["name_phone"])
+        return [frame.replace("{x}", written).replace("{y}", phone)], (name, phone)
+    frame = "{x}" if rng.random() < 0.3 else rng.choice(said["name"])
+    spoken = [frame.replace("{x}", written)] if named else []
+    spoken += [rng.choice(said["phone"]).replace("{x}", phone)] if called else []
+    return spoken, (name if named else None, phone if called else None)
+
+
+def _customer(words: dict, rng: random.Random) -> tuple[str, str]:
+    """A customer's name as written and as it is kept: without a title where a first name is told.
+
+    A family, a person, a person with a title or a rank, a club or a firm.
+    """
+
+    def name(key: str) -> str:
+        odd = rng.random() < 0.4
+        return grammar.odd_word(words, rng).capitalize() if odd else rng.choice(words[key])
+
+    said, roll = words["orders"], rng.random()
+    if roll < 0.03:
+        family = name("surnames")
+        return f"Family {family}", family
+    if roll < 0.6:
+        whole = name("people") if rng.random() < 0.35 else f"{name('people')} {name('surnames')}"
+        return whole, whole
+    if roll < 0.68:
+        whole = f"{name('people')} {name('surnames')}"
+        return f"{rng.choice(said['title'])} {whole}", whole
+    if roll < 0.73:
+        whole = f"{rng.choice(said['title'])} {name('surnames')}"
+    elif roll < 0.82:
+        whole = f"{rng.choice(said['rank'])} {name('surnames')}"
+    else:
+        whole = rng.choice(said["body"]).replace("{y}", name(rng.choice(["surnames", "towns"])))
+    return whole, whole
 
 
 def _written(words: dict, rng: random.Random) -> tuple[str, str, dict]:
@@ -209,6 +248,7 @@ def _written(words: dict, rng: random.Random) -> tuple[str, str, dict]:
         said[f"n{place}"], meant[f"n{place}"] = written, count
         said[f"c{place}"] = _colour(words, rng)
     other = _values(words, rng)
+    said["name"], name = _customer(words, rng)
     said["time"] = rng.choice([said["time"], f"{rng.randint(1, 11)} pm", "noon"])
     said |= {"name9": other["name"], "day9": other["day"], "time9": other["time"]}
     ahead = rng.choice(list(AHEAD))
@@ -219,7 +259,7 @@ def _written(words: dict, rng: random.Random) -> tuple[str, str, dict]:
         (said[product], meant.get(count, count), said.get(colour))
         for product, count, colour in piece["items"]
     ]
-    who = tuple(said[key] if piece[key] else None for key in ("name", "phone"))
+    who = name if piece["name"] else None, said["phone"] if piece["phone"] else None
     when = day, said["time"] if piece["time"] else None
     values = piece["request"], who, things, when, piece["delivery"]
     return _record(sent, grammar.right_article(text), values, rng)
@@ -238,8 +278,10 @@ def _record(sent: str, text: str, values: tuple, rng: random.Random) -> tuple[st
 
 def _wish(kind: str, words: dict, rng: random.Random) -> tuple[list[str], list[tuple]]:
     """Sentences that ask for things, and what is wanted in the end: (product, count, colour)."""
+    if kind in ("repair", "return") and rng.random() < 0.5:
+        return _fault(kind, words, rng)
     said = words["orders"]
-    products = [_product(words, rng) for _ in range(rng.choice([1, 1, 1, 2, 2, 3]))]
+    products = [_product(words, rng) for _ in range(rng.choice([1, 1, 1, 2, 2, 3, 4]))]
     phrases, things = zip(*(_thing(product, words, rng) for product in products), strict=True)
     things = list(things)
     joined = ", ".join(phrases[:-1]) + " and " + phrases[-1] if len(phrases) > 1 else phrases[0]
@@ -259,17 +301,55 @@ def _wish(kind: str, words: dict, rng: random.Random) -> tuple[list[str], list[t
         frame = rng.choice(said["recolour"])
         spoken.append(frame.replace("{x}", named).replace("{y}", colour))
         things = [(product, count, colour) for product, count, _ in things]
+    elif roll < 0.34 and last[1] > 2:  # a number that changes nothing
+        fewer = rng.randint(2, min(last[1], 12))
+        frame = rng.choice(said["aside"]).replace("{n}", NUMBER_WORDS[fewer - 1])
+        spoken.append(frame.replace("{x}", _many(last[0], 2)))
     return [grammar.upper(sentence) for sentence in spoken], things
 
 
-def _appointment(sent: str, way: str | None, words: dict, rng: random.Random):
-    """Sentences on day, time and delivery; and the weekday and the time that they name."""
+def _fault(kind: str, words: dict, rng: random.Random) -> tuple[list[str], list[tuple]]:
+    """What is wrong with a thing, told before anything is asked: "The lid of my pan sticks"."""
+    said = words["orders"]
+    part, other = rng.sample(said["part"], 2)
+    product = _product(words, rng)
+    named = f"{rng.choice(['my', 'our', 'the', 'the', 'this'])} {product}"
+    wrong = said["fault"] if kind == "repair" else said["complaint"]
+    spoken = f"{named} {rng.choice(wrong)}"
+    if kind == "repair" and rng.random() < 0.35:
+        spoken = f"the {part} of {named} {rng.choice(wrong)}"
+        if rng.random() < 0.3:  # the part is the thing, where it is what the wish names
+            named, product = f"the {part}", part
+    if rng.random() < 0.2:
+        wrong = rng.choice([f"and the {other} {rng.choice(said['fault'])}", "since we moved it"])
+        spoken += f" {wrong}"
+    wish = rng.choice(said["mend" if kind == "repair" else "give_back"])
+    if kind == "repair" and (product == part or rng.random() < 0.3):
+        wish = rng.choice(said["mend_it"]).replace("{x}", product)
+    mark = rng.choice([". ", ". ", ". ", "! ", ", "])
+    whole = f"{spoken}{mark}{wish if mark == ', ' else grammar.upper(wish)}".replace("{y}", part)
+    return [grammar.upper(whole)], [(product, 1, None)]
+
+
+def _appointment(
+    sent: str, way: str | None, words: dict, rng: random.Random, kind: str = "order"
+) -> tuple[list[str], str | None, str | None]:
+    """Sentences on day, time and delivery; and the weekday and the time that they name.
+
+    What is to be mended or given back is brought to the shop (no delivery), or somebody comes.
+    """
     said, roll, spoken, day, time = words["orders"], rng.random(), [], None, None
     clock = rng.choice([grammar.slots(words, rng)["time"], f"{rng.randint(1, 11)} pm", "noon"])
+    name = way
+    if kind in ("return", "repair"):
+        name = "call" if way == "home" else rng.choice([None, "take_in"])
     if roll < 0.6:
         phrase, day = _day(sent, rng)
-        if way and rng.random() < 0.6:
-            return [grammar.upper(rng.choice(said[f"{way}_day"]).replace("{x}", phrase))], day, None
+        if name and rng.random() < 0.6:
+            frame = rng.choice(said[f"{name}_day"])
+            if rng.random() < 0.3:
+                phrase, time = f"{phrase} at {clock}", clock
+            return [grammar.upper(frame.replace("{x}", phrase))], day, time
         if rng.random() < 0.3:
             frame, time = rng.choice(said["day_time"]), clock
             spoken.append(grammar.upper(frame.replace("{x}", phrase).replace("{y}", clock)))
@@ -277,20 +357,30 @@ def _appointment(sent: str, way: str | None, words: dict, rng: random.Random):
             spoken.append(grammar.upper(rng.choice(said["day"]).replace("{x}", phrase)))
     elif roll < 0.65:
         spoken, time = [grammar.upper(rng.choice(said["time"]).replace("{x}", clock))], clock
-    if way:
-        spoken.append(rng.choice(said[way]))
+    if name:
+        spoken.append(rng.choice(said[name]))
     return spoken, day, time
 
 
 def _product(words: dict, rng: random.Random) -> str:
-    """A thing in one word or two ("lamp", "lamp shelf"), or a measure ("bag of cement")."""
+    """A thing in one word or two ("lamp", "lamp shelf"), or a measure ("bag of cement").
+
+    A third of the words are odd ones: what is ordered is often what no list of common words has.
+    """
+
+    def noun(key: str) -> str:
+        return grammar.odd_word(words, rng) if rng.random() < 0.33 else rng.choice(words[key])
+
     roll = rng.random()
     if roll < 0.12:
-        return f"{rng.choice(HOLDERS)} of {rng.choice(words['materials'] + words['plural_nouns'])}"
-    if roll < 0.32:
+        return f"{rng.choice(HOLDERS)} of {noun(rng.choice(['materials', 'plural_nouns']))}"
+    if roll < 0.27:
         return rng.choice(words["products"])
-    first, second = rng.sample(words["nouns"], 2)
-    return first if roll < 0.72 else f"{first} {second}"
+    if roll < 0.3:
+        return f"{noun('animals')}'s {noun('nouns')}"
+    if roll < 0.34:
+        return f"{noun('plural_nouns')} {noun('nouns')}"
+    return noun("nouns") if roll < 0.74 else f"{noun('nouns')} {noun('nouns')}"
 
 
 def _colour(words: dict, rng: random.Random) -> str:
@@ -304,12 +394,18 @@ def _thing(product: str, words: dict, rng: random.Random) -> tuple[str, tuple]:
     count, written = (1, "") if rng.random() < 0.4 else _count(rng)
     named = _many(product, count)
     if colour:
-        said = _slip(_colour(words, rng), colour, rng)
-        named = f"{said} {named}" if rng.random() < 0.6 else f"{named} in {said}"
+        said, form = _slip(_colour(words, rng), colour, rng), rng.random()
+        named = f"{said} {named}" if form < 0.5 else f"{named} in {said}"
+        if form > 0.92:
+            named = f"{_many(product, count)} ({said})"
     if count == 1:
-        article = rng.choice(["the", "a", "my", "one", "a"])
+        article = rng.choice(["the", "a", "my", "one", "a", "the", "a", "one", "my new", "an old"])
         other = f"{article} {_product(words, rng)}"
         return grammar.right_article(_slip(other, f"{article} {named}", rng)), (product, 1, colour)
+    if count == 2 and rng.random() < 0.3:
+        return f"both {rng.choice(['my', 'the', 'our'])} {named}", (product, 2, colour)
+    if rng.random() < 0.06:
+        return f"{written} of the {count + rng.randint(1, 9)} {named}", (product, count, colour)
     return _slip(_count(rng)[1], f"{written} {named}", rng), (product, count, colour)
 
 

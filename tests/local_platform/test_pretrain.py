@@ -104,6 +104,40 @@ def test_the_values_of_a_record_stand_in_its_message(sources):
                 assert colour is None or colour in message
 
 
+def test_a_title_is_kept_only_where_no_first_name_is_told(sources):
+    rng = random.Random(10)
+    named = [records._customer(sources.words, rng) for _ in range(2000)]
+    kept = [(written, name) for written, name in named if written != name]
+    assert all(written.endswith(f" {name}") for written, name in kept)
+    titles = {written.removesuffix(name).strip() for written, name in kept}
+    assert titles == {"Family", *sources.words["orders"]["title"]}
+    assert any(name.startswith("Mrs ") for _, name in named)
+
+
+def test_the_thing_with_a_fault_is_what_the_customer_names(sources):
+    rng = random.Random(11)
+    for kind in ("repair", "return"):
+        for _ in range(200):
+            (spoken,), ((product, count, colour),) = records._fault(kind, sources.words, rng)
+            assert product.lower() in spoken.lower()
+            assert (count, colour) == (1, None)
+            assert "{" not in spoken
+
+
+def test_many_of_the_things_to_copy_are_no_token(sources, tokenizer):
+    rng = random.Random(12)
+    things = [records._product(sources.words, rng) for _ in range(300)]
+    cut = [any(len(tokenizer(f" {w}")["input_ids"]) > 2 for w in t.split()) for t in things]
+    assert 0.25 < sum(cut) / len(cut) < 0.6
+
+
+def test_a_question_weighs_most_where_a_name_alone_would_mislead():
+    context = ["The ice rink is smoothed hourly.", "The music is chosen by a skater."]
+    asked = ["Who chooses the music at the ice rink?", "Who picks the music?", "Who is the DJ?"]
+    piece = {"context": context, "qa": [[question, 1] for question in asked]}
+    assert corpus._weighed(piece)["weights"] == [2.0, 1.0, 0.5]
+
+
 def test_a_varied_piece_changes_alike_in_points_and_mail(sources):
     piece = {"bullets": ["a kettle for 12 guests"], "mail": "Kettle ready! It serves 12 guests."}
     seen = set()
