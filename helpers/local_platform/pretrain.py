@@ -214,6 +214,8 @@ def build_optimisers(model, options) -> list[torch.optim.Optimizer]:
                 inner + outer, lr=options.learning_rate, betas=(0.9, 0.95), weight_decay=0.05
             )
         ]
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        torch.optim._muon._zeropower_via_newtonschulz = orthogonal
     muon = torch.optim.Muon(
         inner,
         lr=options.learning_rate,
@@ -225,6 +227,29 @@ def build_optimisers(model, options) -> list[torch.optim.Optimizer]:
         muon,
         torch.optim.AdamW(outer, lr=options.learning_rate, betas=(0.9, 0.95), weight_decay=0.0),
     ]
+
+
+def orthogonal(
+    gradient: torch.Tensor, coefficients: tuple[float, float, float], rounds: int, least: float
+) -> torch.Tensor:
+    """What `torch.optim.Muon` does to a gradient (Newton-Schulz), in the gradient's precision.
+
+    Its own sums are in bfloat16, which took five seconds of every eight on a processor without it.
+    See https://kellerjordan.github.io/posts/muon/ for the method.
+
+    Args:
+        gradient: (rows, columns).
+        coefficients: of the polynomial's first, third and fifth power.
+        rounds: how often the polynomial is applied.
+        least: the smallest norm that the gradient is divided by.
+    """
+    first, third, fifth = coefficients
+    wide = gradient.T if gradient.shape[0] > gradient.shape[1] else gradient
+    wide = wide / wide.norm().clamp(min=least)
+    for _ in range(rounds):
+        gram = wide @ wide.T
+        wide = first * wide + (third * gram + fifth * gram @ gram) @ wide
+    return wide.T if gradient.shape[0] > gradient.shape[1] else wide
 
 
 def schedule(step: int, steps: int, decay: float) -> float:

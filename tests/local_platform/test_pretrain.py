@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from helpers.local_platform import corpus, deeds, pretrain, records
 
+ORTHOGONAL = torch.optim._muon._zeropower_via_newtonschulz  # before a test replaces it
 SMALL = [
     "--vocabulary", "600", "--width", "64", "--layers", "2", "--batch", "512", "--batches", "1",
     "--threads", "1", "--seed", "3",
@@ -182,6 +183,14 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(tmp_path):
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "a")
     assert tokenizer.eos_token == "<|im_end|>"
     assert "generation" in tokenizer.chat_template
+
+
+@pytest.mark.parametrize("shape", [(12, 40), (40, 12)])
+def test_muon_without_bfloat16_turns_a_gradient_into_the_same_matrix(shape):
+    gradient = torch.randn(shape, generator=torch.Generator().manual_seed(4))
+    dials = (3.4445, -4.775, 2.0315), 5, 1e-7
+    expected = ORTHOGONAL(gradient, *dials).float()
+    assert torch.allclose(pretrain.orthogonal(gradient, *dials), expected, atol=0.03)
 
 
 def _stop_after(options, steps: int) -> None:
