@@ -194,31 +194,12 @@ def accuracy_bars(results: pd.DataFrame, title: str) -> Figure:
 
     Args: `results` one row an answer, with `answerer`, `group` and `right` (0 or 1).
     """
-    answerers, groups = results["answerer"].unique(), results["group"].unique()
-    figure, axes = _new(width=7.5, height=3.8)
-    width = 0.8 / len(groups)
-    for place, group in enumerate(groups):
-        rows = results[results["group"] == group]
-        shares = [
-            evaluation.share(rows.loc[rows["answerer"] == answerer, "right"])
-            for answerer in answerers
-        ]
-        offsets = np.arange(len(answerers)) + (place - (len(groups) - 1) / 2) * width
-        axes.bar(
-            offsets,
-            [100 * each.value for each in shares],
-            width,
-            yerr=100 * np.array([each.reach for each in shares]).T,
-            capsize=3,
-            color=PALETTE[place % len(PALETTE)],
-            hatch=HATCHES[place % len(HATCHES)],
-            label=group,
-        )
-    axes.set_xticks(range(len(answerers)), answerers)
-    axes.set_ylim(0, 105)
-    axes.set_ylabel("right answers, per cent")
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    return _titled(figure, axes, title)
+    shares = {
+        group: {who: evaluation.share(own) for who, own in rows.groupby("answerer")["right"]}
+        for group, rows in results.groupby("group", sort=False)
+    }
+    shown = pd.DataFrame(shares).loc[results["answerer"].unique()]
+    return share_bars(shown, title, "right answers, per cent")
 
 
 def marker_bars(shares: pd.DataFrame, title: str, unit: str = "per cent") -> Figure:

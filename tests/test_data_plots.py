@@ -95,7 +95,8 @@ def test_the_intervals_of_bars_are_those_of_a_share():
     rows = [{"answerer": name, "group": "g", "right": hit}
             for name, hits in right.items() for hit in hits]  # fmt: skip
     axes = plots.accuracy_bars(pd.DataFrame(rows), "t").axes[0]
-    drawn = axes.containers[0][2][0].get_segments()
+    whiskers = axes.containers[-1]
+    drawn = whiskers[2][0].get_segments()
     for segment, hits in zip(drawn, right.values(), strict=True):
         told = evaluation.share(hits)
         assert [point[1] for point in segment] == pytest.approx([100 * told.low, 100 * told.high])
