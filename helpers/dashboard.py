@@ -293,6 +293,8 @@ class JobsTab:
         self.sizes: dict[str, int] = {}  # training file -> its tokens
         self.limit = ROWS  # how many of the newest jobs are listed
         self._drawn, self._stale, self._busy = 0.0, False, threading.Lock()
+        # The thread and the buttons list jobs in turn, or an older answer would undo a new choice.
+        self._turn = threading.RLock()
         self.list = widgets.SelectMultiple(rows=ROWS, layout=WIDE, description="Jobs")
         self._listing = False  # while the list changes, what it says is not yet the choice
         self.list.observe(lambda _: self._listing or self.update(redraw=True), names="value")
@@ -321,9 +323,10 @@ class JobsTab:
     def choose(self, job_ids: Iterable[str]) -> None:
         """Choose jobs by their ids, and list older ones until they are there."""
         wanted = tuple(job_ids)
-        while not set(wanted) <= set(self.known) and not self.more.disabled:
-            self.list_more()
-        self.list.value = tuple(job_id for job_id in wanted if job_id in self.known)
+        with self._turn:
+            while not set(wanted) <= set(self.known) and not self.more.disabled:
+                self.list_more()
+            self.list.value = tuple(job_id for job_id in wanted if job_id in self.known)
 
     def list_more(self) -> None:
         """List as many older jobs again."""
@@ -332,24 +335,26 @@ class JobsTab:
 
     def refresh(self) -> None:
         """Ask for the latest jobs; a choice that is still there stays."""
-        chosen, wanted = self.list.value, self.limit + 1  # one more says whether there are more
-        pages = self.client.fine_tuning.jobs.list(limit=min(wanted, 100))
-        latest = list(islice(pages, wanted))
-        self.known = {job.id: job for job in latest[: self.limit]}
-        self.more.disabled = len(latest) < wanted
-        self.count.value = f"the newest {len(self.known)} jobs" if len(latest) == wanted else (
-            f"all {len(self.known)} jobs")  # fmt: skip
-        options = [(_title(job), job.id) for job in self.known.values()]
-        kept = tuple(job_id for job_id in chosen if job_id in self.known)
-        changed = options != list(self.list.options)
-        self._listing = True
-        try:
-            with self.list.hold_sync():  # one message, so that the page never shows it half done
-                if changed:
-                    self.list.options = options
-                self.list.value = kept or tuple(self.known)[:1]
-        finally:
-            self._listing = False
+        with self._turn:
+            wanted = self.limit + 1  # one more says whether there are more
+            pages = self.client.fine_tuning.jobs.list(limit=min(wanted, 100))
+            latest = list(islice(pages, wanted))
+            self.known = {job.id: job for job in latest[: self.limit]}
+            self.more.disabled = len(latest) < wanted
+            self.count.value = f"the newest {len(self.known)} jobs" if len(latest) == wanted else (
+                f"all {len(self.known)} jobs")  # fmt: skip
+            options = [(_title(job), job.id) for job in self.known.values()]
+            changed = options != list(self.list.options)
+            chosen = self.list.value  # now: it may have changed since the jobs were asked for
+            kept = tuple(job_id for job_id in chosen if job_id in self.known)
+            self._listing = True
+            try:
+                with self.list.hold_sync():  # one message: the page never shows it half done
+                    if changed:
+                        self.list.options = options
+                    self.list.value = kept or tuple(self.known)[:1]
+            finally:
+                self._listing = False
         if changed or self.list.value != chosen:
             self.update(redraw=True)
 

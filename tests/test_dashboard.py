@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -386,6 +387,29 @@ def test_older_jobs_are_counted_and_listed_on_demand():
     fresh = dashboard.JobsTab(Provider([a_job(f"n{number}") for number in range(11)]))
     fresh.choose(["ftjob-n9", "ftjob-gone"])
     assert fresh.list.value == ("ftjob-n9",)
+
+
+def test_an_answer_that_was_asked_for_earlier_does_not_undo_a_new_choice():
+    old, new = a_job("old"), a_job("new")
+    provider, asked, chosen = Provider([old]), threading.Event(), threading.Event()
+    tab = dashboard.JobsTab(provider)
+
+    def slow(limit):  # it knows nothing yet of the new job, and comes after the choice if it can
+        provider.fine_tuning.jobs.list = lambda limit: list(provider.known)
+        asked.set()
+        chosen.wait(1)
+        return [old]
+
+    provider.fine_tuning.jobs.list = slow
+    thread = threading.Thread(target=tab.refresh)
+    thread.start()
+    asked.wait()
+    provider.known = [new, old]
+    tab.refresh()
+    tab.choose([new.id])
+    chosen.set()
+    thread.join()
+    assert tab.list.value == (new.id,)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 A sentence that tells it is added to the context or not, and the question is the same: whether it
 has an answer hangs on that sentence alone. `attributes.json` holds the sentences and questions;
-`contexts.jsonl` names things of some contexts, and the attributes that are told of them already.
+`contexts.jsonl` names the things of each context, and the attributes that it tells of them already.
 """
 
 from __future__ import annotations

@@ -69,7 +69,6 @@ class Sources:
     styled: list
     casual: list
     contexts: list
-    described: list  # those contexts that say what they tell of their things
     statements: list
     prose: list = field(default_factory=list)
 
@@ -91,7 +90,6 @@ def load_sources(prose_path: Path | None = None, folder: Path = CORPUS) -> Sourc
     words["exchangeable"] = _exchangeable(words)
     words["rare"] = _rare(prose)
     mails = _lines(folder / "mails.jsonl")
-    contexts = [_weighed(piece) for piece in _lines(folder / "contexts.jsonl")]
     casual = [row["text"] for row in _lines(folder / "casual.jsonl")]
     written = [paragraph for mail in mails for paragraph in mail["mail"].split("\n\n")]
     return Sources(
@@ -100,8 +98,7 @@ def load_sources(prose_path: Path | None = None, folder: Path = CORPUS) -> Sourc
         mails=mails,
         styled=_lines(folder / "styled.jsonl"),
         casual=casual,
-        contexts=contexts,
-        described=[piece for piece in contexts if "told" in piece],
+        contexts=[_weighed(piece) for piece in _lines(folder / "contexts.jsonl")],
         statements=words["clauses"]
         + [s for text in written + casual for s in grammar.statements(text)],
         prose=prose,
@@ -126,8 +123,8 @@ def _lines(path: Path) -> list[dict]:
 def _rare(texts: list[str]) -> list[str]:
     """Words that the texts have four times at most and that may be nouns in the singular."""
     counts = Counter(word for text in texts for word in re.findall(r"\b[a-z]{5,12}\b", text))
-    common = re.compile(r".*(s|ly|ed|ing|ful|ous)")
-    return sorted(w for w, count in counts.items() if count < 5 and not common.fullmatch(w))
+    no_noun = re.compile(r".*(s|ly|ed|ing|ful|ous)")
+    return sorted(w for w, count in counts.items() if count < 5 and not no_noun.fullmatch(w))
 
 
 def _prose(sources: Sources, rng: random.Random) -> Document:
@@ -282,8 +279,7 @@ def _answer_from_context(sources: Sources, rng: random.Random) -> Document:
         rng.choice(lacking) if rng.random() < unknown else rng.choices(known, weights)[0]
         for _ in range(6)
     ]
-    if "names" in piece:
-        turns = [(grammar.point_at(q, piece["names"], rng), answer) for q, answer in turns]
+    turns = [(grammar.point_at(q, piece["names"], rng), answer) for q, answer in turns]
     context = [sentence for number, sentence in enumerate(sentences) if number in kept]
     if rng.random() < 0.3:
         rng.shuffle(context)
@@ -314,7 +310,7 @@ def _stems(text: str) -> set[str]:
 
 def _answer_on_attributes(sources: Sources, rng: random.Random) -> Document:
     """A written context, and of its things what it does not tell; half of that is told then."""
-    whole = rng.choice(sources.described)
+    whole = rng.choice(sources.contexts)
     swapped = {key: whole[key] for key in ("context", "qa", "names", "parts")}
     piece = _varied(swapped, sources.words, rng)
     found = attributes.things(piece["names"], piece["parts"], whole["told"])

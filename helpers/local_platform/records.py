@@ -321,8 +321,8 @@ def _fault(kind: str, words: dict, rng: random.Random) -> tuple[list[str], list[
         if rng.random() < 0.3:  # the part is the thing, where it is what the wish names
             named, product = f"the {part}", part
     if rng.random() < 0.2:
-        wrong = rng.choice([f"and the {other} {rng.choice(said['fault'])}", "since we moved it"])
-        spoken += f" {wrong}"
+        more = rng.choice([f"and the {other} {rng.choice(said['fault'])}", "since we moved it"])
+        spoken += f" {more}"
     wish = rng.choice(said["mend" if kind == "repair" else "give_back"])
     if kind == "repair" and (product == part or rng.random() < 0.3):
         wish = rng.choice(said["mend_it"]).replace("{x}", product)
