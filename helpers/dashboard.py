@@ -103,7 +103,7 @@ class Dashboard:
 
     def _created(self, job_id: str) -> None:
         self.jobs.refresh()
-        self.jobs.list.value = (job_id,)
+        self.jobs.choose([job_id])
         self.box.selected_index = 1
 
 

@@ -296,7 +296,8 @@ def _weighed(piece: dict) -> dict:
     stems = [_stems(sentence) for sentence in piece["context"]]
     weights = []
     for question, holder in piece["qa"]:
-        shared = [len(_stems(question) & sentence) for sentence in stems]
+        asked = _stems(question)
+        shared = [len(asked & sentence) for sentence in stems]
         own = shared.pop(holder)
         weights.append(2.0 if 0 < own <= max(shared, default=0) else 1.0 if own else 0.5)
     return {**piece, "weights": weights}

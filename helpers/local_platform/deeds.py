@@ -72,10 +72,10 @@ def subject(words: dict, rng: random.Random) -> Subject:
     full = rng.choice(
         [
             f"the {name} of {pick('towns')}",
-            f"the {name} of {grammar.odd_word(words, rng).capitalize()}",
+            f"the {name} of {grammar.odd_name(words, rng)}",
             f"the {name} in {pick('streets')}",
             f"the {pick('brandlike')} {name}",
-            f"the {grammar.odd_word(words, rng).capitalize()} {name}",
+            f"the {grammar.odd_name(words, rng)} {name}",
             f"the {pick('adjectives')} {name}",
         ]
     )

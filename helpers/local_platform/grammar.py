@@ -135,7 +135,7 @@ def slots(words: dict, rng: random.Random) -> dict:
         return rng.choice(words[key])
 
     def name(key: str) -> str:
-        return odd_word(words, rng).capitalize() if rng.random() < 0.25 else pick(key)
+        return odd_name(words, rng) if rng.random() < 0.25 else pick(key)
 
     return {
         "product": pick("products"),
@@ -178,6 +178,11 @@ def odd_word(words: dict, rng: random.Random) -> str:
         return rng.choice(words["rare"])
     parts = [rng.choice(SYLLABLE_STARTS) + rng.choice(SYLLABLE_ENDS) for _ in range(2)]
     return "".join(parts + [rng.choice(NAME_ENDS)])
+
+
+def odd_name(words: dict, rng: random.Random) -> str:
+    """An odd word with a capital, as a name has it."""
+    return odd_word(words, rng).capitalize()
 
 
 def _number(rng: random.Random) -> str:

@@ -142,9 +142,10 @@ def _values(words: dict, rng: random.Random) -> dict:
     slot = grammar.slots(words, rng)
     phone = rng.choice(["555-01{:02d}", "01632 960{:03d}", "555 01{:02d}"])
     house = f"{rng.randint(1, 120)} {slot['street']}"
-    odd = grammar.odd_word(words, rng).capitalize()
     return {
-        "name": slot["person"] if rng.random() < 0.6 else f"{rng.choice(words['people'])} {odd}",
+        "name": slot["person"]
+        if rng.random() < 0.6
+        else f"{rng.choice(words['people'])} {grammar.odd_name(words, rng)}",
         "product": slot["product"],
         "town": slot["town"],
         "day": slot["day"],
@@ -178,10 +179,11 @@ def _order(words: dict, rng: random.Random) -> tuple[str, str, dict]:
     kind = rng.choice(["order", "order", "order", "return", "repair", "quote", "cancel"])
     spoken, things = _wish(kind, words, rng)
     sent = rng.choice(grammar.DAYS)
-    way = rng.choice([None, None, "home", "pickup"])
-    if kind in ("return", "repair") and way == "pickup":  # these are brought to the shop
-        way = None
-    when, day, time = _appointment(sent, way, words, rng, kind)
+    way = frames = rng.choice([None, None, "home", "pickup"])
+    if kind in ("return", "repair"):  # brought to the shop (no delivery), or somebody comes
+        frames = "call" if way == "home" else rng.choice([None, "take_in"])
+        way = None if way == "pickup" else way
+    when, day, time = _appointment(sent, frames, words, rng)
     spoken += when
     if rng.random() < 0.15:
         past = rng.choice(said["past"])
@@ -215,8 +217,7 @@ def _customer(words: dict, rng: random.Random) -> tuple[str, str]:
     """
 
     def name(key: str) -> str:
-        odd = rng.random() < 0.4
-        return grammar.odd_word(words, rng).capitalize() if odd else rng.choice(words[key])
+        return grammar.odd_name(words, rng) if rng.random() < 0.4 else rng.choice(words[key])
 
     said, roll = words["orders"], rng.random()
     if roll < 0.03:
@@ -319,7 +320,7 @@ def _fault(kind: str, words: dict, rng: random.Random) -> tuple[list[str], list[
     if kind == "repair" and rng.random() < 0.35:
         spoken = f"the {part} of {named} {rng.choice(wrong)}"
         if rng.random() < 0.3:  # the part is the thing, where it is what the wish names
-            named, product = f"the {part}", part
+            product = part
     if rng.random() < 0.2:
         more = rng.choice([f"and the {other} {rng.choice(said['fault'])}", "since we moved it"])
         spoken += f" {more}"
@@ -332,21 +333,18 @@ def _fault(kind: str, words: dict, rng: random.Random) -> tuple[list[str], list[
 
 
 def _appointment(
-    sent: str, way: str | None, words: dict, rng: random.Random, kind: str = "order"
+    sent: str, frames: str | None, words: dict, rng: random.Random
 ) -> tuple[list[str], str | None, str | None]:
     """Sentences on day, time and delivery; and the weekday and the time that they name.
 
-    What is to be mended or given back is brought to the shop (no delivery), or somebody comes.
+    Args: `frames` the name of those of the delivery in `orders.json`, or None.
     """
     said, roll, spoken, day, time = words["orders"], rng.random(), [], None, None
     clock = rng.choice([grammar.slots(words, rng)["time"], f"{rng.randint(1, 11)} pm", "noon"])
-    name = way
-    if kind in ("return", "repair"):
-        name = "call" if way == "home" else rng.choice([None, "take_in"])
     if roll < 0.6:
         phrase, day = _day(sent, rng)
-        if name and rng.random() < 0.6:
-            frame = rng.choice(said[f"{name}_day"])
+        if frames and rng.random() < 0.6:
+            frame = rng.choice(said[f"{frames}_day"])
             if rng.random() < 0.3:
                 phrase, time = f"{phrase} at {clock}", clock
             return [grammar.upper(frame.replace("{x}", phrase))], day, time
@@ -357,8 +355,8 @@ def _appointment(
             spoken.append(grammar.upper(rng.choice(said["day"]).replace("{x}", phrase)))
     elif roll < 0.65:
         spoken, time = [grammar.upper(rng.choice(said["time"]).replace("{x}", clock))], clock
-    if name:
-        spoken.append(rng.choice(said[name]))
+    if frames:
+        spoken.append(rng.choice(said[frames]))
     return spoken, day, time
 
 
@@ -395,9 +393,10 @@ def _thing(product: str, words: dict, rng: random.Random) -> tuple[str, tuple]:
     named = _many(product, count)
     if colour:
         said, form = _slip(_colour(words, rng), colour, rng), rng.random()
-        named = f"{said} {named}" if form < 0.5 else f"{named} in {said}"
-        if form > 0.92:
-            named = f"{_many(product, count)} ({said})"
+        if form < 0.5:
+            named = f"{said} {named}"
+        else:
+            named = f"{named} in {said}" if form < 0.92 else f"{named} ({said})"
     if count == 1:
         article = rng.choice(["the", "a", "my", "one", "a", "the", "a", "one", "my new", "an old"])
         other = f"{article} {_product(words, rng)}"
