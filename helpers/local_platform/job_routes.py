@@ -128,10 +128,8 @@ async def cancel(request: Request) -> Response:
     now = int(time.time())
     if store.change_job(job["id"], (*WAITING, "paused"), status="cancelled", finished_at=now):
         store.add_event(job["id"], "The job was cancelled before it had ended")
-    elif job["status"] == "running":
-        store.set_wish(job["id"], "cancel")
     else:
-        raise _wrong_state(job, "cancelled")
+        _ask_worker(store, job["id"], "cancel", "cancelled")
     return JSONResponse(store.job(job["id"]))
 
 
@@ -140,10 +138,8 @@ async def pause(request: Request) -> Response:
     job, store = find(request), request.app.state.store
     if store.change_job(job["id"], ("queued",), status="paused"):
         store.add_event(job["id"], "The job was paused before it started")
-    elif job["status"] == "running":
-        store.set_wish(job["id"], "pause")
     else:
-        raise _wrong_state(job, "paused")
+        _ask_worker(store, job["id"], "pause", "paused")
     return JSONResponse(store.job(job["id"]))
 
 
@@ -156,6 +152,15 @@ async def resume(request: Request) -> Response:
     store.add_event(job["id"], "The job was resumed")
     request.app.state.supervisor.resume(job["id"])
     return JSONResponse(store.job(job["id"]))
+
+
+def _ask_worker(store, job_id: str, wish: str, what: str) -> None:
+    """Leave a wish for the worker of a running job. The status is read anew: a job that waited when
+    the request came may have begun since."""
+    job = store.job(job_id)
+    if job["status"] != "running":
+        raise _wrong_state(job, what)
+    store.set_wish(job_id, wish)
 
 
 def _wrong_state(job: dict, what: str) -> ApiError:

@@ -13,6 +13,9 @@ import openai
 import pytest
 import tiny
 from conftest import create_job, jsonl, upload, wait
+from starlette.testclient import TestClient
+
+from helpers.local_platform.app import create_app
 
 SAY = [{"role": "user", "content": "What is a lamp?"}]
 
@@ -149,6 +152,24 @@ def test_cancel_pause_and_resume(client):
     assert max(after, default=0) >= max(steps, default=0)
     with pytest.raises(openai.BadRequestError):
         client.fine_tuning.jobs.cancel(job.id)
+
+
+@pytest.mark.parametrize("action", ["cancel", "pause"])
+def test_a_job_that_starts_while_it_is_stopped_is_stopped_all_the_same(
+    tmp_path, monkeypatch, action
+):
+    with TestClient(create_app(tmp_path, "key"), headers={"Authorization": "Bearer key"}) as web:
+        store = web.app.state.store
+        store.add_job({"id": "ftjob-1", "status": "queued", "created_at": 1, "model": "m"}, {})
+        change = store.change_job
+
+        def too_late(job_id, only_if=None, **changes):
+            change(job_id, status="running")  # the worker came first
+            return change(job_id, only_if, **changes)
+
+        monkeypatch.setattr(store, "change_job", too_late)
+        assert web.post(f"/v1/fine_tuning/jobs/ftjob-1/{action}").status_code == 200
+        assert store.wish("ftjob-1") == action
 
 
 def test_models_are_listed_found_and_deleted(client):
