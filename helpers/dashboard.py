@@ -608,8 +608,9 @@ def _short(number: float | str) -> str:
 
 
 def _title(job) -> str:
+    """A job's line in the list: no longer than a narrow page shows. Its messages have the id."""
     symbol = SYMBOLS.get(job.status, "…")
-    return f"{symbol} {job.status:<16} {job.user_provided_suffix or job.model}  {job.id}"
+    return f"{symbol} {job.status} {job.user_provided_suffix or job.model} …{job.id[-4:]}"
 
 
 def _facts(name: str, detail: dict) -> str:

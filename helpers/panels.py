@@ -35,7 +35,8 @@ from helpers.widgets import (
     table_html,
 )
 
-LABELLED = {"description_width": "12em"}
+LABELLED = {"description_width": "15em"}
+WRAP = widgets.Layout(flex_flow="row wrap")
 # Dark letters on light grounds: readable on a light page and on a dark one.
 GROUNDS = ["#cfe8fc", "#fde8b8", "#c9efdd", "#f5d6e6"]
 # Where a token ends: colours alone tell nothing to some readers, and pages may drop them.
@@ -130,7 +131,8 @@ class DatasetBrowser(Panel):
         self.next.on_click(lambda _: self.to_next_finding())
         self.view = widgets.HTML(layout=WIDE)
         self.place.observe(lambda _: self.update(), names="value")
-        top = widgets.HBox([self.place, self.next, widgets.Label(f"of {len(self.lines)}")])
+        count = widgets.Label(f"of {len(self.lines)}")
+        top = widgets.HBox([self.place, count, self.next], layout=WRAP)
         self.box = widgets.VBox([top, self.slider, self.view])
         self.update()
 
@@ -243,11 +245,10 @@ class Playground(Panel):
             name: widgets.VBox([widgets.HTML(f"<b>{safe(name)}</b>"), column])
             for name, column in self.columns.items()
         }
-        wrap = widgets.Layout(flex_flow="row wrap")
-        ticks = widgets.HBox(list(self.chosen.values()), layout=wrap)
+        ticks = widgets.HBox(list(self.chosen.values()), layout=WRAP)
         self.consent = Consent(self.said)
         settings = [self.heat, self.longest, self.button, self.consent.tick]
-        settings = widgets.HBox(settings, layout=wrap)
+        settings = widgets.HBox(settings, layout=WRAP)
         columns = "repeat(auto-fit, minmax(15em, 1fr))"  # as many as fit, the others below
         self.grid = widgets.GridBox(layout=widgets.Layout(grid_template_columns=columns))
         parts = [self.system, self.prompt, ticks, settings, self.said, self.grid]
@@ -636,7 +637,7 @@ class CostCalculator(Panel):
 
 
 def _tick(text: str) -> widgets.Checkbox:
-    return widgets.Checkbox(False, description=text, indent=False)
+    return widgets.Checkbox(False, description=text, indent=False, layout=WIDE)
 
 
 def _slide(text: str, value: int, low: int, high: int) -> widgets.IntSlider:

@@ -198,8 +198,12 @@ def shoot(page, name: str) -> None:
     page.screenshot(path=SHOTS / f"{name}.png")
 
 
+LABELS = ".widget-label, .widget-label-basic, .widget-readout, .widget-box button, select"
+
+
 def outputs_fit(page, name: str, parts: str = ".jp-OutputArea-output") -> None:
-    """Nothing is wider than its place at 1280 and 800 pixels, so nothing is cut off or scrolls.
+    """Nothing is wider than its place at 1280 and 800 pixels, so nothing is cut off or scrolls;
+    nor do labels, numbers and lists end in an ellipsis.
 
     Leaves a picture of either width in SHOTS, under the name. `parts` selects what is measured.
     """
@@ -207,10 +211,13 @@ def outputs_fit(page, name: str, parts: str = ".jp-OutputArea-output") -> None:
         page.set_viewport_size({"width": width, "height": 1600})
         page.wait_for_timeout(1000)
         shoot(page, f"{name}-{width}")
-        boxes = page.locator(parts).all()
-        assert boxes
-        sizes = [box.evaluate("node => [node.scrollWidth, node.clientWidth]") for box in boxes]
-        assert [size for size in sizes if size[0] > size[1] + 2] == [], width
+        found = page.locator(f"{parts}, .jp-OutputArea :is({LABELS})")
+        seen = found.evaluate_all(
+            "nodes => nodes.filter(node => node.checkVisibility())"
+            ".map(node => [node.scrollWidth, node.clientWidth, node.innerText.slice(0, 60)])"
+        )
+        assert seen
+        assert [size for size in seen if size[0] > size[1] + 2] == [], width
 
 
 def slider(page, label: str):
