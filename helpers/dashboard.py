@@ -26,6 +26,7 @@ from helpers.widgets import (
     REDRAW,
     SYMBOLS,
     WIDE,
+    WRAP,
     Consent,
     LiveText,
     Still,
@@ -41,7 +42,6 @@ ROWS = 8  # lines of the lists of files and jobs
 AUTO = "auto"
 LOSS, VALIDATION, ACCURACY = "loss", "validation loss", "accuracy"
 COLUMNS = {LOSS: "train_loss", VALIDATION: "valid_loss", ACCURACY: "train_accuracy"}
-WRAP = widgets.Layout(flex_flow="row wrap")
 LABELLED = {"description_width": "13em"}
 
 

@@ -26,6 +26,7 @@ import traitlets
 from helpers import jobs, plots, pricing, tokens, validation
 from helpers.widgets import (
     WIDE,
+    WRAP,
     Consent,
     LiveText,
     Still,
@@ -36,7 +37,6 @@ from helpers.widgets import (
 )
 
 LABELLED = {"description_width": "15em"}
-WRAP = widgets.Layout(flex_flow="row wrap")
 # Dark letters on light grounds: readable on a light page and on a dark one.
 GROUNDS = ["#cfe8fc", "#fde8b8", "#c9efdd", "#f5d6e6"]
 # Where a token ends: colours alone tell nothing to some readers, and pages may drop them.

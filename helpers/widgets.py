@@ -30,6 +30,7 @@ from helpers import config, jobs, plots, pricing, tokens
 REDRAW = 0.5  # seconds between two drawings of the curve, so that it neither flickers nor lags
 MESSAGES = 6  # how many of the last messages are shown
 WIDE = widgets.Layout(width="98%")
+WRAP = widgets.Layout(flex_flow="row wrap")
 SYMBOLS = {"succeeded": "✓", "failed": "✗", "cancelled": "■", "paused": "‖", "running": "▶"}
 
 
