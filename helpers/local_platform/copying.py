@@ -1,11 +1,14 @@
 """The shipped base model's architecture: a small Llama that can point at what it has read.
 
-Four things are added to `LlamaForCausalLM`, because a model this small has to copy names, numbers
+Five things are added to `LlamaForCausalLM`, because a model this small has to copy names, numbers
 and whole sentences that it has never seen, and gets that wrong when it must spell them from memory:
 
 - a pointer head: the next token is drawn from the vocabulary or from the tokens read so far, and a
   gate says which (pointer-generator, See et al. 2017, https://arxiv.org/abs/1704.04368). A token is
   copied as it stands, or with or without a space and a capital, as a new place may ask for;
+- the pointer is told which places follow the same token as the one just written, and the same two
+  (n-gram heads, Akyürek et al. 2024, https://arxiv.org/abs/2401.12973), and the gate, whether what
+  it points at goes on with the word. Names in several pieces are copied to their end by that;
 - each token also sees the one before it, which is half of "what came after this last time?";
 - each token knows the first letters of its word, so that "Peas", "peas" and "pea" are found alike
   however they are cut (letters below the token, as in fastText, https://arxiv.org/abs/1607.04606);
@@ -35,6 +38,9 @@ STEMS = 8191  # places for the first letters of words; a prime, to spread them
 LETTERS = 5  # of a word that count
 FORMS = 5  # as it stands; in lower case and with a capital, each without and with a space
 LOOK_SHARE = 0.5  # of the look's own loss beside the next token's
+MATCHES = 2  # a place may follow the token just written, and the last two
+SEEN = 3  # shares of a head's pointing: on what goes on with the word, and on each kind of match
+SHARPNESS = 8.0  # of what the gate is told, so that few steps of training make a decision of it
 TINY = 1e-8  # a token that neither side expects; keeps the logarithm finite
 
 
@@ -65,6 +71,11 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):
         self.look_key = nn.Linear(2 * width, config.pointer_width, bias=False)
         self.stem = nn.Embedding(STEMS, width)
         self.gate = nn.Linear(width, 1 + config.pointer_heads * FORMS)
+        # No nn.Linear, so that no adapter changes them: to finish a word is the same in every task.
+        self.follow = nn.Parameter(torch.zeros(config.pointer_heads * MATCHES, width))
+        self.gate_seen = nn.Parameter(
+            torch.zeros(1 + config.pointer_heads * FORMS, config.pointer_heads * SEEN)
+        )
         # Of each token: does it end a sentence, does it begin after a space, is it a line's end?
         self.register_buffer("marks", torch.zeros(config.vocab_size, dtype=torch.uint8))
         # Of each token: itself, and its word in each form that the vocabulary holds as one token.
@@ -74,6 +85,12 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):
         # on from the token before, and into the token after.
         self.register_buffer("letters", torch.zeros(4, config.vocab_size, dtype=torch.long))
         self.post_init()
+
+    def _init_weights(self, module) -> None:
+        super()._init_weights(module)
+        if module is self:
+            nn.init.zeros_(self.follow)
+            nn.init.zeros_(self.gate_seen)
 
     def read_vocabulary(self, tokenizer) -> None:
         """Fill `marks`, `forms` and `letters` from the tokens' texts. Without a form: as it is."""
@@ -118,7 +135,7 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):
         """
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache(config=self.config)
-        hidden, ids, pointed, found = self._read(
+        hidden, ids, pointed, found, seen = self._read(
             input_ids,
             logits_to_keep,
             first_sentence,
@@ -127,7 +144,7 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):
             use_cache=use_cache,
             **{name: value for name, value in others.items() if name == "position_ids"},
         )
-        gates = functional.log_softmax(self.gate(hidden).float(), dim=-1)
+        gates = self._gates(hidden, seen)
         scores = self.lm_head(hidden).float()
         if targets is not None:
             loss = self._losses(scores, gates, pointed, ids, targets)
@@ -161,10 +178,10 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):
             (cross-entropy in nats, how many first guesses are right).
         """
         first = int((labels >= 0).any(dim=0).nonzero()[0])
-        hidden, ids, pointed, _ = self._read(input_ids, input_ids.shape[1] - first)
+        hidden, ids, pointed, _, seen = self._read(input_ids, input_ids.shape[1] - first)
         asked = labels[:, first:] >= 0
         targets, rows = labels[:, first:][asked], asked.nonzero()[:, 0]
-        gates = functional.log_softmax(self.gate(hidden[asked]).float(), dim=-1)
+        gates = self._gates(hidden[asked], seen[asked])
         scores = self.lm_head(hidden[asked]).float()
         pointed = pointed.transpose(1, 2)[asked]  # (places, heads, all)
         written = self.forms[:, ids].permute(1, 2, 0)[rows]  # (places, all, forms)
@@ -182,8 +199,8 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):
         return -parts.logsumexp(dim=-1).sum(), hits
 
     def _read(self, input_ids, keep=0, first_sentence=0, attention_mask=None, **others):
-        """The hidden states of the last `keep` tokens (0: of all), the ids so far, and where each
-        of the kept points (see `_point`)."""
+        """The hidden states of the last `keep` tokens (0: of all), the ids so far, and of each of
+        the kept: where it points, where it looks, and what its gate is told (see `_point`)."""
         cache = others.get("past_key_values")
         ids, notes = self._note(input_ids, cache)
         embedded = self._embed(ids, notes, first_sentence)
@@ -195,7 +212,12 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):
             ).last_hidden_state
         notes, keys = self._remember(notes, embedded, hidden, cache)
         hidden = hidden[:, -keep:]
-        return hidden, notes[..., 0], *self._point(hidden, keys, notes[..., 1], attention_mask)
+        return hidden, notes[..., 0], *self._point(hidden, keys, notes, attention_mask)
+
+    def _gates(self, hidden, seen):
+        """Log-probabilities of the vocabulary and of each pointer head in each form."""
+        told = functional.linear(SHARPNESS * seen, self.gate_seen)
+        return functional.log_softmax(self.gate(hidden).float() + told.float(), dim=-1)
 
     def _step(self, hidden, cache, attention_mask, place):
         """What `self.model` does, for one more token a row (batch, 1, width) at its place.
@@ -281,9 +303,10 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):
     def _heads(self, flat):
         return flat.unflatten(-1, (-1, self.config.pointer_width)).transpose(1, 2)
 
-    def _point(self, hidden, keys, numbers, attention_mask):
-        """Where each token points: probabilities (batch, heads, tokens, all), nothing ahead; and
-        the log-probability that the look falls on the sentence of each (batch, tokens, all).
+    def _point(self, hidden, keys, notes, attention_mask):
+        """Where each token points: probabilities (batch, heads, tokens, all), nothing ahead; the
+        log-probability that the look falls on the sentence of each (batch, tokens, all); and what
+        the gate is told (batch, tokens, heads * SEEN).
 
         The first head prefers the tokens of the sentences that the look falls on.
         """
@@ -296,10 +319,34 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):
             barred = barred | (attention_mask[:, None, None, :every] == 0)
         scores = scores.masked_fill(barred, torch.finfo(scores.dtype).min)
         look = scores[:, -1].softmax(dim=-1)
+        numbers = notes[..., 1]
         alike = (numbers[:, None] == numbers[..., None]).float()  # of one sentence
         found = (look @ alike + TINY**0.5).log()
-        led = scores[:, :1] + found[:, None]
-        return torch.cat([led, scores[:, 1:-1]], dim=1).softmax(dim=-1), found
+        follows, goes_on = self._matches(notes[..., 0], tokens)
+        pull = functional.linear(hidden, self.follow).float()
+        pull = pull.unflatten(-1, (MATCHES, -1)).permute(2, 0, 3, 1)[..., None]
+        scores = scores[:, :-1]
+        for strength, match in zip(pull, follows, strict=True):
+            scores = scores + strength * match[:, None]
+        scores = torch.cat([scores[:, :1] + found[:, None], scores[:, 1:]], dim=1)
+        pointed = scores.softmax(dim=-1)
+        seen = [(pointed * match[:, None]).sum(dim=-1) for match in (goes_on, *follows)]
+        return pointed, found, torch.cat(seen, dim=1).transpose(1, 2)
+
+    def _matches(self, ids, tokens):
+        """Of the last `tokens` tokens and every place (batch, tokens, all), as 0 or 1: whether the
+        place follows the same token, and the same two (MATCHES of them); and whether it follows
+        the same token and goes on with its word. Capitals and spaces make no difference. Places
+        of the turn that is being written do not count: who follows himself runs in circles."""
+        turns = (ids == self.config.eos_token_id).cumsum(dim=1)
+        earlier_turn = turns[:, None] < turns[:, -tokens:, None]
+        plain = self.forms[1][ids]
+        before, earlier = (functional.pad(plain, (n, 0), value=-n)[:, :-n] for n in (1, 2))
+        once = (before[:, None] == plain[:, -tokens:, None]) & earlier_turn
+        twice = once & (earlier[:, None] == before[:, -tokens:, None])
+        _, _, on, into = self.letters[:, ids]
+        goes_on = once & (on[:, None] * into[:, -tokens:, None]).bool()
+        return (once.float(), twice.float()), goes_on.float()
 
     def _losses(self, scores, gates, pointed, ids, targets):
         """Cross-entropy of each target under the mixture, without the whole distribution."""

@@ -206,8 +206,9 @@ def build_optimisers(model, options) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the layers, AdamW for the rest; or AdamW for all."""
     inner, outer = [], []
     for name, parameter in model.named_parameters():
-        looked_up = any(part in name for part in ("embed", "sentence", "stem", "gate."))
-        (outer if looked_up or parameter.ndim != 2 else inner).append(parameter)
+        apart = ("embed", "sentence", "stem", "gate.", "gate_seen", "follow")
+        by_adam = parameter.ndim != 2 or any(part in name for part in apart)
+        (outer if by_adam else inner).append(parameter)
     if options.optimiser == "adamw":
         return [
             torch.optim.AdamW(

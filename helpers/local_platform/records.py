@@ -63,8 +63,9 @@ FILLERS = [
     "Please write back soon.",
     "Otherwise all is well.",
 ]
-MANY = {"twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50,
-        "a dozen": 12, "half a dozen": 6, "a hundred": 100}  # fmt: skip
+MANY = {"twelve": 12, "fifteen": 15, "sixteen": 16, "twenty": 20, "twenty-five": 25, "thirty": 30,
+        "forty": 40, "fifty": 50, "sixty": 60, "eighty": 80, "a dozen": 12, "half a dozen": 6,
+        "two dozen": 24, "a hundred": 100, "one hundred": 100, "two hundred": 200}  # fmt: skip
 HOLDERS = ["bag", "box", "pot", "tin", "roll", "sheet", "bottle", "pack", "sack", "tube", "bucket",
            "set", "pair", "crate", "litre", "metre"]  # fmt: skip
 AHEAD = {"today": 0, "tomorrow": 1, "the day after tomorrow": 2}  # days from the message's own
@@ -190,6 +191,9 @@ def _order(words: dict, rng: random.Random) -> tuple[str, str, dict]:
         past = grammar.upper(past.replace("{x}", f"on {values['day']}"))
         spoken.insert(rng.choice([0, len(spoken)]), past)
     spoken += rng.sample(said["idle"], rng.choice([0, 0, 1, 1, 2]))
+    if rng.random() < 0.15:  # a number or a colour that is none of the things'
+        told = rng.choice(said["scene"]).replace("{n}", rng.choice(NUMBER_WORDS))
+        spoken.append(grammar.upper(told.replace("{c}", _colour(words, rng))))
     signed, who = _signed(values["phone"], words, rng)
     spoken += signed
     if rng.random() < 0.2:  # name first, or the idle talk
@@ -282,11 +286,13 @@ def _wish(kind: str, words: dict, rng: random.Random) -> tuple[list[str], list[t
     if kind in ("repair", "return") and rng.random() < 0.5:
         return _fault(kind, words, rng)
     said = words["orders"]
-    products = [_product(words, rng) for _ in range(rng.choice([1, 1, 1, 2, 2, 3, 4]))]
+    products = [_product(words, rng) for _ in range(rng.choice([1, 1, 1, 2, 2, 3, 3, 4]))]
     phrases, things = zip(*(_thing(product, words, rng) for product in products), strict=True)
     things = list(things)
     joined = ", ".join(phrases[:-1]) + " and " + phrases[-1] if len(phrases) > 1 else phrases[0]
-    spoken = [rng.choice(said[kind]).replace("{x}", joined)]
+    if rng.random() < 0.05:  # taken back in the same breath
+        joined += f", {rng.choice(said['not'])} the {_product(words, rng)},"
+    spoken = [re.sub(r",(?=[,.?!;:])|,$", "", rng.choice(said[kind]).replace("{x}", joined))]
     roll, last = rng.random(), things[-1]
     if roll < 0.07 and len(things) > 1:
         spoken.append(rng.choice(said["drop"]).replace("{x}", "the " + _many(*last[:2])))
@@ -314,7 +320,9 @@ def _fault(kind: str, words: dict, rng: random.Random) -> tuple[list[str], list[
     said = words["orders"]
     part, other = rng.sample(said["part"], 2)
     product = _product(words, rng)
-    named = f"{rng.choice(['my', 'our', 'the', 'the', 'this'])} {product}"
+    owners = ["my", "our", "the", "the", "this"]
+    owner = rng.choice(owners) if rng.random() < 0.75 else f"{rng.choice(said['owner'])}'s"
+    named = f"{owner} {product}"
     wrong = said["fault"] if kind == "repair" else said["complaint"]
     spoken = f"{named} {rng.choice(wrong)}"
     if kind == "repair" and rng.random() < 0.35:
@@ -386,17 +394,24 @@ def _colour(words: dict, rng: random.Random) -> str:
     return rng.choice(words["colours"] if rng.random() < 0.85 else words["materials"])
 
 
+def _look(words: dict, rng: random.Random) -> str:
+    """What a thing can be "in": a colour, or any word that stands for one ("a carpet in sand")."""
+    if rng.random() < 0.65:
+        return _colour(words, rng)
+    return grammar.odd_word(words, rng) if rng.random() < 0.65 else rng.choice(words["nouns"])
+
+
 def _thing(product: str, words: dict, rng: random.Random) -> tuple[str, tuple]:
     """How a thing is named in a message, and (product, count, colour)."""
-    colour = _colour(words, rng) if rng.random() < 0.25 else None
+    before, coloured = rng.random() < 0.5, rng.random() < 0.25
+    draw = _colour if before else _look
+    colour = draw(words, rng) if coloured else None
     count, written = (1, "") if rng.random() < 0.4 else _count(rng)
     named = _many(product, count)
     if colour:
-        said, form = _slip(_colour(words, rng), colour, rng), rng.random()
-        if form < 0.5:
-            named = f"{said} {named}"
-        else:
-            named = f"{named} in {said}" if form < 0.92 else f"{named} ({said})"
+        said = _slip(draw(words, rng), colour, rng)
+        after = f"{named} in {said}" if rng.random() < 0.84 else f"{named} ({said})"
+        named = f"{said} {named}" if before else after
     if count == 1:
         article = rng.choice(["the", "a", "my", "one", "a", "the", "a", "one", "my new", "an old"])
         other = f"{article} {_product(words, rng)}"

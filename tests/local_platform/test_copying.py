@@ -7,7 +7,7 @@ import torch
 from tiny import make_model, make_tokenizer
 from transformers import DynamicCache
 
-from helpers.local_platform import pretrain
+from helpers.local_platform import pretrain, training
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +19,8 @@ def tokenizer():
 def model(tokenizer):
     made = make_model("copy_llama", len(tokenizer)).eval()
     made.read_vocabulary(tokenizer)
+    for fresh in (made.follow, made.gate_seen):  # zero in a new model: nothing would be tested
+        torch.nn.init.normal_(fresh, std=0.5)
     return made
 
 
@@ -138,3 +140,23 @@ def test_a_word_has_one_stem_however_it_is_cut(model, tokenizer):
     assert capital == small == one
     assert pieces > 1 or others > 1
     assert stems("robin")[1] != one
+
+
+def test_it_is_told_what_followed_the_same_token_and_whether_a_word_goes_on(model, tokenizer):
+    ids = torch.tensor([tokenizer("Qazzix, the robot. Then qaz")["input_ids"]])
+    pieces = [tokenizer.decode([token]) for token in ids[0].tolist()]
+    plain = [piece.strip().lower() for piece in pieces]
+    follows = [n for n in range(1, len(plain)) if plain[n - 1] == plain[-1]]
+    follow_both = [n for n in follows if n > 1 and plain[n - 2] == plain[-2]]
+    assert follow_both, "the word is cut into pieces, and the first two come again"
+
+    (once, twice), goes_on = model._matches(ids, tokens=1)
+    assert once[0, 0].nonzero().flatten().tolist() == follows
+    assert twice[0, 0].nonzero().flatten().tolist() == follow_both
+    assert goes_on[0, 0].nonzero().flatten().tolist() == [n for n in follows if pieces[n].isalpha()]
+
+
+def test_an_adapter_leaves_the_finishing_of_words_as_it_is(model):
+    assert not {"follow", "gate_seen"} & set(training.linear_layers(model))
+    new = make_model("copy_llama", model.config.vocab_size)
+    assert not new.follow.any() and not new.gate_seen.any()
