@@ -1,6 +1,6 @@
 """The shipped base model's architecture: a small Llama that can point at what it has read.
 
-Five things are added to `LlamaForCausalLM`, because a model this small has to copy names, numbers
+Six things are added to `LlamaForCausalLM`, because a model this small has to copy names, numbers
 and whole sentences that it has never seen, and gets that wrong when it must spell them from memory:
 
 - a pointer head: the next token is drawn from the vocabulary or from the tokens read so far, and a
@@ -9,6 +9,8 @@ and whole sentences that it has never seen, and gets that wrong when it must spe
 - the pointer is told which places follow the same token as the one just written, and the same two
   (n-gram heads, Akyürek et al. 2024, https://arxiv.org/abs/2401.12973), and the gate, whether what
   it points at goes on with the word. Names in several pieces are copied to their end by that;
+- the pointer is also told which places stand in its turn already, so that it tells each point once
+  (coverage, as in See et al.; here as counted from the text instead of the pointing so far);
 - each token also sees the one before it, which is half of "what came after this last time?";
 - each token knows the first letters of its word, so that "Peas", "peas" and "pea" are found alike
   however they are cut (letters below the token, as in fastText, https://arxiv.org/abs/1607.04606);
@@ -39,6 +41,7 @@ LETTERS = 5  # of a word that count
 FORMS = 5  # as it stands; in lower case and with a capital, each without and with a space
 LOOK_SHARE = 0.5  # of the look's own loss beside the next token's
 MATCHES = 2  # a place may follow the token just written, and the last two
+COVERED = 2  # a place may end two tokens that are written already, and begin such two
 SEEN = 3  # shares of a head's pointing: on what goes on with the word, and on each kind of match
 SHARPNESS = 8.0  # of what the gate is told, so that few steps of training make a decision of it
 TINY = 1e-8  # a token that neither side expects; keeps the logarithm finite
@@ -73,6 +76,7 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):
         self.gate = nn.Linear(width, 1 + config.pointer_heads * FORMS)
         # No nn.Linear, so that no adapter changes them: to finish a word is the same in every task.
         self.follow = nn.Parameter(torch.zeros(config.pointer_heads * MATCHES, width))
+        self.leave = nn.Parameter(torch.zeros(config.pointer_heads * COVERED, width))
         self.gate_seen = nn.Parameter(
             torch.zeros(1 + config.pointer_heads * FORMS, config.pointer_heads * SEEN)
         )
@@ -89,8 +93,8 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):
     def _init_weights(self, module) -> None:
         super()._init_weights(module)
         if module is self:
-            nn.init.zeros_(self.follow)
-            nn.init.zeros_(self.gate_seen)
+            for added in (self.follow, self.leave, self.gate_seen):
+                nn.init.zeros_(added)
 
     def read_vocabulary(self, tokenizer) -> None:
         """Fill `marks`, `forms` and `letters` from the tokens' texts. Without a form: as it is."""
@@ -322,23 +326,29 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):
         numbers = notes[..., 1]
         alike = (numbers[:, None] == numbers[..., None]).float()  # of one sentence
         found = (look @ alike + TINY**0.5).log()
-        follows, goes_on = self._matches(notes[..., 0], tokens)
-        pull = functional.linear(hidden, self.follow).float()
-        pull = pull.unflatten(-1, (MATCHES, -1)).permute(2, 0, 3, 1)[..., None]
-        scores = scores[:, :-1]
-        for strength, match in zip(pull, follows, strict=True):
-            scores = scores + strength * match[:, None]
+        pull, followed = self._notice(hidden, notes[..., 0])
+        scores = scores[:, :-1] + pull
         scores = torch.cat([scores[:, :1] + found[:, None], scores[:, 1:]], dim=1)
         pointed = scores.softmax(dim=-1)
-        seen = [(pointed * match[:, None]).sum(dim=-1) for match in (goes_on, *follows)]
+        seen = [(pointed * match[:, None]).sum(dim=-1) for match in followed]
         return pointed, found, torch.cat(seen, dim=1).transpose(1, 2)
 
-    def _matches(self, ids, tokens):
+    def _notice(self, hidden, ids):
+        """What is found by comparing tokens: how it draws each head to each place (batch, heads,
+        tokens, all), and the SEEN matches that the gate is told of (batch, tokens, all)."""
+        tokens, turns = hidden.shape[1], (ids == self.config.eos_token_id).cumsum(dim=1)
+        follows, goes_on = self._matches(ids, turns, tokens)
+        strengths = functional.linear(hidden, torch.cat([self.follow, self.leave])).float()
+        strengths = strengths.unflatten(-1, (MATCHES + COVERED, -1)).permute(2, 0, 3, 1)[..., None]
+        noticed = follows + self._covered(ids, turns, tokens)
+        pull = sum(s * places[:, None] for s, places in zip(strengths, noticed, strict=True))
+        return pull, (goes_on, *follows)
+
+    def _matches(self, ids, turns, tokens):
         """Of the last `tokens` tokens and every place (batch, tokens, all), as 0 or 1: whether the
         place follows the same token, and the same two (MATCHES of them); and whether it follows
         the same token and goes on with its word. Capitals and spaces make no difference. Places
         of the turn that is being written do not count: who follows himself runs in circles."""
-        turns = (ids == self.config.eos_token_id).cumsum(dim=1)
         earlier_turn = turns[:, None] < turns[:, -tokens:, None]
         plain = self.forms[1][ids]
         before, earlier = (functional.pad(plain, (n, 0), value=-n)[:, :-n] for n in (1, 2))
@@ -347,6 +357,22 @@ class CopyLlamaForCausalLM(LlamaForCausalLM):
         _, _, on, into = self.letters[:, ids]
         goes_on = once & (on[:, None] * into[:, -tokens:, None]).bool()
         return (once.float(), twice.float()), goes_on.float()
+
+    def _covered(self, ids, turns, tokens):
+        """Of the last `tokens` tokens and every place of the turns before (batch, tokens, all), as
+        0 or 1: whether the turn that is being written holds, so far, the place and the token before
+        it; and the place and the token after it (COVERED of them)."""
+        plain, now = self.forms[1][ids], turns[:, -tokens:, None]
+        pairs = functional.pad(plain[:, :-1] * len(self.marks) + plain[:, 1:], (1, 0), value=-1)
+        # While an answer is written, most of the text is of the turns before: it is not compared.
+        first = int((turns < now[:, 0]).sum(dim=1).min()) if tokens < ids.shape[1] else 0
+        places = torch.arange(ids.shape[1])
+        written = (turns[:, None] == now) & (places <= places[-tokens:, None])
+        # The pair that begins a turn is half of the turn before.
+        written = written[..., first:] & (turns == turns.roll(1, dims=1))[:, None, first:]
+        same = pairs[:, first:, None] == pairs[:, None]
+        ends = (written.float() @ same.float()).clamp(max=1) * (turns[:, None] < now)
+        return ends, functional.pad(ends, (0, 1))[..., 1:]
 
     def _losses(self, scores, gates, pointed, ids, targets):
         """Cross-entropy of each target under the mixture, without the whole distribution."""

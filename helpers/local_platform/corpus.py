@@ -43,8 +43,8 @@ MIX = {
     "answer_on_attributes": 11,
     "answer_from_sentences": 4,
     "answer_without_context": 3,
-    "fields_of_message": 30,
-    "parts_of_messages": 14,
+    "fields_of_message": 42,
+    "parts_of_messages": 16,
     "copy": 4,
     "look_up": 7,
 }

@@ -206,7 +206,7 @@ def build_optimisers(model, options) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the layers, AdamW for the rest; or AdamW for all."""
     inner, outer = [], []
     for name, parameter in model.named_parameters():
-        apart = ("embed", "sentence", "stem", "gate.", "gate_seen", "follow")
+        apart = ("embed", "sentence", "stem", "gate.", "gate_seen", "follow", "leave")
         by_adam = parameter.ndim != 2 or any(part in name for part in apart)
         (outer if by_adam else inner).append(parameter)
     if options.optimiser == "adamw":

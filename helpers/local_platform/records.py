@@ -68,6 +68,7 @@ MANY = {"twelve": 12, "fifteen": 15, "sixteen": 16, "twenty": 20, "twenty-five":
         "two dozen": 24, "a hundred": 100, "one hundred": 100, "two hundred": 200}  # fmt: skip
 HOLDERS = ["bag", "box", "pot", "tin", "roll", "sheet", "bottle", "pack", "sack", "tube", "bucket",
            "set", "pair", "crate", "litre", "metre"]  # fmt: skip
+HALVES = ["knife", "shelf", "scarf", "leaf", "loaf", "half", "wolf", "calf"]  # "knives"
 AHEAD = {"today": 0, "tomorrow": 1, "the day after tomorrow": 2}  # days from the message's own
 # Names of the fields: of the record, of the customer, of a thing and of the appointment. Which
 # go together is fixed, for the system prompt tells only the first.
@@ -83,7 +84,7 @@ NAMES_OF = [
 
 def task(words: dict, rng: random.Random) -> tuple[str, str, dict]:
     """One exercise: (system prompt, the user's message, the record that answers it)."""
-    return rng.choices([_flat, _order, _written], [15, 40, 45])[0](words, rng)
+    return rng.choices([_flat, _order, _written], [12, 38, 50])[0](words, rng)
 
 
 def short_tasks(words: dict, rng: random.Random) -> tuple[str, list[tuple[str, object]]]:
@@ -286,7 +287,7 @@ def _wish(kind: str, words: dict, rng: random.Random) -> tuple[list[str], list[t
     if kind in ("repair", "return") and rng.random() < 0.5:
         return _fault(kind, words, rng)
     said = words["orders"]
-    products = [_product(words, rng) for _ in range(rng.choice([1, 1, 1, 2, 2, 3, 3, 4]))]
+    products = [_product(words, rng) for _ in range(rng.choice([1, 1, 1, 2, 2, 3, 3, 4, 4]))]
     phrases, things = zip(*(_thing(product, words, rng) for product in products), strict=True)
     things = list(things)
     joined = ", ".join(phrases[:-1]) + " and " + phrases[-1] if len(phrases) > 1 else phrases[0]
@@ -320,24 +321,58 @@ def _fault(kind: str, words: dict, rng: random.Random) -> tuple[list[str], list[
     said = words["orders"]
     part, other = rng.sample(said["part"], 2)
     product = _product(words, rng)
-    owners = ["my", "our", "the", "the", "this"]
-    owner = rng.choice(owners) if rng.random() < 0.75 else f"{rng.choice(said['owner'])}'s"
-    named = f"{owner} {product}"
-    wrong = said["fault"] if kind == "repair" else said["complaint"]
-    spoken = f"{named} {rng.choice(wrong)}"
+    named = _owned(product, words, rng)
+    spoken = f"{named} {_goes_wrong(kind, words, rng)}"
+    if rng.random() < 0.12:  # two things at once
+        second = _product(words, rng)
+        spoken += f"{rng.choice([',', ''])} and {_owned(second, words, rng)} "
+        spoken += _goes_wrong(kind, words, rng)
+        wish = rng.choice(said["mend_both" if kind == "repair" else "give_back_both"])
+        things = [(product, 1, None), (second, 1, None)]
+        return [grammar.upper(f"{spoken}. {wish}".replace("{y}", part))], things
     if kind == "repair" and rng.random() < 0.35:
-        spoken = f"the {part} of {named} {rng.choice(wrong)}"
+        spoken = f"the {part} of {named} {_goes_wrong(kind, words, rng)}"
         if rng.random() < 0.3:  # the part is the thing, where it is what the wish names
             product = part
     if rng.random() < 0.2:
-        more = rng.choice([f"and the {other} {rng.choice(said['fault'])}", "since we moved it"])
+        more = rng.choice(
+            [f"and the {other} {_goes_wrong('repair', words, rng)}", "since we moved it"]
+        )
         spoken += f" {more}"
     wish = rng.choice(said["mend" if kind == "repair" else "give_back"])
     if kind == "repair" and (product == part or rng.random() < 0.3):
         wish = rng.choice(said["mend_it"]).replace("{x}", product)
     mark = rng.choice([". ", ". ", ". ", "! ", ", "])
+    if mark == ", " and not wish.startswith("I"):
+        wish = wish[0].lower() + wish[1:]
     whole = f"{spoken}{mark}{wish if mark == ', ' else grammar.upper(wish)}".replace("{y}", part)
     return [grammar.upper(whole)], [(product, 1, None)]
+
+
+def _owned(product: str, words: dict, rng: random.Random) -> str:
+    """The thing with its owner, who is no part of it: "my son's scooter"."""
+    if rng.random() < 0.75:
+        return f"{rng.choice(['my', 'our', 'the', 'the', 'this'])} {product}"
+    return f"{rng.choice(words['orders']['owner'])}'s {product}"
+
+
+def _goes_wrong(kind: str, words: dict, rng: random.Random) -> str:
+    """What a thing does that it should not: a phrase of `orders.json`, or any verb at all, so that
+    what follows a thing is known for a verb by its place alone."""
+    said, roll = words["orders"], rng.random()
+    verb, *rest = rng.choice(words["verbs_base"]).split()
+    if kind != "repair" or roll < 0.6:
+        wrong = rng.choice(said["fault" if kind == "repair" else "complaint"])
+        return wrong.replace("{c}", _colour(words, rng))
+    if roll < 0.7:
+        return " ".join([grammar.with_s(verb), *rest])
+    if roll < 0.8:
+        barred = ["does not", "does not", "doesn't", "will not", "won't", "cannot", "no longer"]
+        no = rng.choice(barred)
+        return f"{no} {grammar.with_s(verb) if no == 'no longer' else verb}"
+    if roll < 0.9:
+        return grammar.with_s(verb)
+    return grammar.with_s(grammar.odd_word(words, rng))
 
 
 def _appointment(
@@ -369,7 +404,7 @@ def _appointment(
 
 
 def _product(words: dict, rng: random.Random) -> str:
-    """A thing in one word or two ("lamp", "lamp shelf"), or a measure ("bag of cement").
+    """A thing in one word or two ("lamp", "watering can"), or a measure ("bag of cement").
 
     A third of the words are odd ones: what is ordered is often what no list of common words has.
     """
@@ -386,6 +421,12 @@ def _product(words: dict, rng: random.Random) -> str:
         return f"{noun('animals')}'s {noun('nouns')}"
     if roll < 0.34:
         return f"{noun('plural_nouns')} {noun('nouns')}"
+    if roll < 0.38:
+        return f"{rng.choice(words['orders']['doing'])} {noun('nouns')}"
+    if roll < 0.41:
+        return f"{noun('nouns')} {rng.choice(words['orders']['deed'])}"
+    if roll < 0.43:
+        return f"{noun('nouns')} {rng.choice(HALVES)}"
     return noun("nouns") if roll < 0.74 else f"{noun('nouns')} {noun('nouns')}"
 
 
@@ -448,7 +489,7 @@ def _many(product: str, count: int) -> str:
 def _plural(noun: str) -> str:
     if noun.endswith("knife"):
         return noun[:-2] + "ves"
-    if noun.endswith(("shelf", "leaf", "scarf")):
+    if noun.endswith(tuple(HALVES)):
         return noun[:-1] + "ves"
     # "Boots" and "scales" are many already.
     many = noun.endswith("s") and not noun.endswith(("ss", "us", "as"))

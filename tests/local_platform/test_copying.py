@@ -19,15 +19,26 @@ def tokenizer():
 def model(tokenizer):
     made = make_model("copy_llama", len(tokenizer)).eval()
     made.read_vocabulary(tokenizer)
-    for fresh in (made.follow, made.gate_seen):  # zero in a new model: nothing would be tested
+    for fresh in (
+        made.follow,
+        made.leave,
+        made.gate_seen,
+    ):  # zero in a new model: nothing would be tested
         torch.nn.init.normal_(fresh, std=0.5)
     return made
 
 
+def turns_of(tokenizer, *turns) -> torch.Tensor:
+    """The ids of some turns, the token that ends one between any two: (1, tokens)."""
+    said = [tokenizer(turn)["input_ids"] for turn in turns]
+    ends = [[], *[[tokenizer.eos_token_id]] * (len(said) - 1)]
+    return torch.tensor([[i for end, ids in zip(ends, said, strict=True) for i in end + ids]])
+
+
 @pytest.fixture(scope="module")
 def ids(tokenizer):
-    text = "Tea is hot. The robot, the shed!\nWhat does the robot do? It does what it did."
-    return torch.tensor([tokenizer(text)["input_ids"]])
+    said = "Tea is hot. The robot, the shed!\nWhat does the robot do? It does what it did."
+    return turns_of(tokenizer, said, "The robot, the shed! The robot")
 
 
 @torch.inference_mode()
@@ -83,8 +94,9 @@ def test_the_loss_of_the_look_is_what_it_leaves_of_the_sentence_that_was_copied(
     assert torch.allclose(taught, plain, atol=1e-3)
 
 
-def test_a_sentence_gets_the_next_number_after_an_end_stop_or_a_new_line(model, ids, tokenizer):
-    _, notes = model._note(ids, None)
+def test_a_sentence_gets_the_next_number_after_an_end_stop_or_a_new_line(model, tokenizer):
+    text = "Tea is hot. The robot, the shed!\nWhat does the robot do? It does what it did."
+    _, notes = model._note(turns_of(tokenizer, text), None)
     said = {}
     for token, number in notes[0, :, :2].tolist():
         said[number] = said.get(number, "") + tokenizer.decode([token])
@@ -142,21 +154,43 @@ def test_a_word_has_one_stem_however_it_is_cut(model, tokenizer):
     assert stems("robin")[1] != one
 
 
+def read(model, tokenizer, ids):
+    """The tokens' words, and the turn that each is of."""
+    words = [tokenizer.decode([token]).strip().lower() for token in ids[0].tolist()]
+    return words, (ids == model.config.eos_token_id).cumsum(dim=1)
+
+
 def test_it_is_told_what_followed_the_same_token_and_whether_a_word_goes_on(model, tokenizer):
-    ids = torch.tensor([tokenizer("Qazzix, the robot. Then qaz")["input_ids"]])
-    pieces = [tokenizer.decode([token]) for token in ids[0].tolist()]
-    plain = [piece.strip().lower() for piece in pieces]
-    follows = [n for n in range(1, len(plain)) if plain[n - 1] == plain[-1]]
+    ids = turns_of(tokenizer, "Qazzix, the robot.", "Then qaz qaz")
+    plain, turns = read(model, tokenizer, ids)
+    now = turns[0].tolist().index(1)
+    follows = [n for n in range(1, now) if plain[n - 1] == plain[-1]]
     follow_both = [n for n in follows if n > 1 and plain[n - 2] == plain[-2]]
     assert follow_both, "the word is cut into pieces, and the first two come again"
 
-    (once, twice), goes_on = model._matches(ids, tokens=1)
+    (once, twice), goes_on = model._matches(ids, turns, tokens=1)
     assert once[0, 0].nonzero().flatten().tolist() == follows
     assert twice[0, 0].nonzero().flatten().tolist() == follow_both
-    assert goes_on[0, 0].nonzero().flatten().tolist() == [n for n in follows if pieces[n].isalpha()]
+    assert goes_on[0, 0].nonzero().flatten().tolist() == [n for n in follows if plain[n].isalpha()]
+
+
+@pytest.mark.parametrize("written", ["The robot", "A robot the robot, so the robot", "Shed the"])
+def test_it_is_told_what_stands_in_its_turn_already(model, tokenizer, written):
+    ids = turns_of(tokenizer, "The robot. The shed, the robot!", written)
+    plain, turns = read(model, tokenizer, ids)
+    now = turns[0].tolist().index(1)
+    for tokens in (1, ids.shape[1]):
+        second, first = (rows[0, -1] for rows in model._covered(ids, turns, tokens))
+        pairs = set(zip(plain[now:], plain[now + 1 :], strict=False))
+        held = [n for n in range(1, now) if (plain[n - 1], plain[n]) in pairs]
+        assert second.nonzero().flatten().tolist() == held
+        assert first.nonzero().flatten().tolist() == [n - 1 for n in held]
+    earlier, _ = model._covered(ids, turns, ids.shape[1])
+    assert not earlier[0, now].any()  # nothing is written yet where the turn begins
 
 
 def test_an_adapter_leaves_the_finishing_of_words_as_it_is(model):
-    assert not {"follow", "gate_seen"} & set(training.linear_layers(model))
+    added = {"follow", "leave", "gate_seen"}
+    assert not added & set(training.linear_layers(model))
     new = make_model("copy_llama", model.config.vocab_size)
-    assert not new.follow.any() and not new.gate_seen.any()
+    assert not any(getattr(new, name).any() for name in added)

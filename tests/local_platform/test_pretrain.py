@@ -115,14 +115,17 @@ def test_a_title_is_kept_only_where_no_first_name_is_told(sources):
     assert any(name.startswith("Mrs ") for _, name in named)
 
 
-def test_the_thing_with_a_fault_is_what_the_customer_names(sources):
-    rng = random.Random(11)
+def test_the_things_with_a_fault_are_what_the_customer_names(sources):
+    rng, counts = random.Random(11), set()
     for kind in ("repair", "return"):
         for _ in range(200):
-            (spoken,), ((product, count, colour),) = records._fault(kind, sources.words, rng)
-            assert product.lower() in spoken.lower()
-            assert (count, colour) == (1, None)
+            (spoken,), things = records._fault(kind, sources.words, rng)
+            counts.add(len(things))
+            for product, count, colour in things:
+                assert product.lower() in spoken.lower()
+                assert (count, colour) == (1, None)
             assert "{" not in spoken
+    assert counts == {1, 2}
 
 
 def test_many_of_the_things_to_copy_are_no_token(sources, tokenizer):
