@@ -47,7 +47,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=HERE, help="where the model is written")
     parser.add_argument("--prose", type=Path, help="gzipped JSONL of public-domain text")
-    parser.add_argument("--tokens", type=float, default=109e6, help="training tokens in all")
+    parser.add_argument("--tokens", type=float, default=168e6, help="training tokens in all")
     parser.add_argument("--vocabulary", type=int, default=8192)
     parser.add_argument("--width", type=int, default=192)
     parser.add_argument("--layers", type=int, default=8)
