@@ -68,7 +68,7 @@ MANY = {"twelve": 12, "fifteen": 15, "sixteen": 16, "twenty": 20, "twenty-five":
         "two dozen": 24, "a hundred": 100, "one hundred": 100, "two hundred": 200}  # fmt: skip
 HOLDERS = ["bag", "box", "pot", "tin", "roll", "sheet", "bottle", "pack", "sack", "tube", "bucket",
            "set", "pair", "crate", "litre", "metre"]  # fmt: skip
-HALVES = ["knife", "shelf", "scarf", "leaf", "loaf", "half", "wolf", "calf"]  # "knives"
+HALVES = ("knife", "shelf", "scarf", "leaf", "loaf", "half", "wolf", "calf")  # "knives"
 AHEAD = {"today": 0, "tomorrow": 1, "the day after tomorrow": 2}  # days from the message's own
 # Names of the fields: of the record, of the customer, of a thing and of the appointment. Which
 # go together is fixed, for the system prompt tells only the first.
@@ -489,7 +489,7 @@ def _many(product: str, count: int) -> str:
 def _plural(noun: str) -> str:
     if noun.endswith("knife"):
         return noun[:-2] + "ves"
-    if noun.endswith(tuple(HALVES)):
+    if noun.endswith(HALVES):
         return noun[:-1] + "ves"
     # "Boots" and "scales" are many already.
     many = noun.endswith("s") and not noun.endswith(("ss", "us", "as"))

@@ -19,11 +19,8 @@ def tokenizer():
 def model(tokenizer):
     made = make_model("copy_llama", len(tokenizer)).eval()
     made.read_vocabulary(tokenizer)
-    for fresh in (
-        made.follow,
-        made.leave,
-        made.gate_seen,
-    ):  # zero in a new model: nothing would be tested
+    # Zero in a new model: nothing would be tested.
+    for fresh in (made.follow, made.leave, made.gate_seen):
         torch.nn.init.normal_(fresh, std=0.5)
     return made
 
